@@ -1,0 +1,1 @@
+"""Cresset assembles, explains and runs container builds for deep learning."""

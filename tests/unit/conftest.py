@@ -1,0 +1,24 @@
+"""Unit tests start no process and open no connection; a test that must is marked."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from typing import NoReturn
+
+import pytest
+
+
+def _refuse(*_args: object, **_options: object) -> NoReturn:
+    raise AssertionError("a unit test must not start a process or open a connection: mark it, or pass data in")
+
+
+@pytest.fixture(autouse=True)
+def _no_outside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("process"):
+        return
+    monkeypatch.setattr(subprocess, "Popen", _refuse)
+    monkeypatch.setattr(os, "execvpe", _refuse)
+    monkeypatch.setattr(os, "system", _refuse)
+    monkeypatch.setattr(socket.socket, "connect", _refuse)
