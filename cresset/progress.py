@@ -1,0 +1,290 @@
+"""The state of a build, from BuildKit's progress events, and what it came to."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cresset.rawjson import Event
+
+TAIL = 30  # log lines that a failure shows
+_KEPT = 100  # log lines that are kept for each vertex
+_ERRORS = 10  # lines of stderr among those that a failure shows, however much stdout came after them
+_STDERR = 2
+_LONGEST = 2000  # characters of a log line; the rest of it says little and fills the screen
+_NAME = re.compile(r"\[(?P<head>[^\]]*?)(?:(?P<i>\d+)/(?P<n>\d+))?\] (?P<text>.*)", re.DOTALL)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and cursor movements
+    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # titles, links and other strings to the terminal
+    r"|\x1b[ -/]*[0-~]?"
+    r"|[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]",
+    re.DOTALL,
+)
+
+
+def clean(text: str) -> str:
+    """Return the text without what steers a terminal, and without the parts that a carriage return overwrote."""
+    parts = (_CONTROL.sub("", part.expandtabs()).rstrip() for part in reversed(text.split("\r")))
+    return next(filter(None, parts), "")
+
+
+class Log:
+    """The last lines that a vertex printed. Chunks are cut anywhere, and each of the two streams on its own."""
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=_KEPT)
+        self.newest = ""  # for display: may be a line that is still being written
+        self._rest: dict[int, bytes] = {}
+        self._count = 0
+        self._errors: deque[tuple[int, str]] = deque(maxlen=_ERRORS)  # with their place among all lines
+
+    def feed(self, stream: int, chunk: bytes) -> None:
+        """Append a chunk of stream 1 (stdout) or 2 (stderr)."""
+        *lines, rest = (self._rest.get(stream, b"") + chunk).split(b"\n")
+        for line in lines:
+            self._add(stream, line)
+        # a bar redrawn for hours must not pile up; four bytes are the longest character
+        self._rest[stream] = rest = rest[rest.rfind(b"\r", 0, -1) + 1 :][: 4 * _LONGEST]
+        self.newest = clean(rest.decode(errors="ignore"))[:_LONGEST] or self.newest
+
+    def close(self) -> None:
+        """Take the last lines as they are, without their ends."""
+        for stream, rest in self._rest.items():
+            if rest:
+                self._add(stream, rest)
+        self._rest.clear()
+
+    def tail(self) -> tuple[str, ...]:
+        """Return the last 30 lines, the newest of stderr always among them.
+
+        The daemon reads stdout and stderr apart: an error that was printed last may arrive well before the end.
+        """
+        last = list(self.lines)[-TAIL:]
+        missed = [text for place, text in self._errors if place < self._count - len(last)]
+        return (*missed, *last[len(missed) :])
+
+    def _add(self, stream: int, line: bytes) -> None:
+        text = clean(line.decode(errors="replace"))
+        self.newest = text[:_LONGEST] or self.newest
+        text = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        self.lines.append(text)
+        if stream == _STDERR:
+            self._errors.append((self._count, text))
+        self._count += 1
+
+
+@dataclass(kw_only=True, eq=False)
+class Vertex:
+    """A node of BuildKit's graph, as far as its events have told.
+
+    Attributes:
+        label: `build-base 2/5`; empty where it is no instruction.
+        stage: empty where BuildKit does not say it, as in a file with one stage.
+        text: the instruction, variables expanded; or the name of what else is done.
+        spans: start to end in seconds since the epoch, None while open. BuildKit starts some vertices twice, first to
+            resolve, then to do the work; and what two targets share is told for each, a few milliseconds apart.
+        statuses: of transfers, what to current and total bytes; total is 0 where it is unknown.
+    """
+
+    digest: str
+    name: str = ""
+    label: str = ""
+    stage: str = ""
+    i: int = 0
+    n: int = 0
+    text: str = ""
+    inputs: tuple[str, ...] = ()
+    cached: bool = False
+    error: str = ""
+    spans: dict[float, float | None] = field(default_factory=dict)
+    statuses: dict[str, tuple[int, int]] = field(default_factory=dict)
+    log: Log = field(default_factory=Log)
+
+    @property
+    def is_step(self) -> bool:
+        """Whether it is an instruction that can be cached: FROM of a local image says `cached` at random."""
+        return self.i > 0 and not self.text.startswith("FROM ")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has started and not completed."""
+        return None in self.spans.values()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it completed without an error. One that never started was merged with an equal one."""
+        return bool(self.spans) and not self.is_running and not self.error
+
+    @property
+    def seconds(self) -> float:
+        """The seconds that its completed spans took; where they overlap, counted once."""
+        total = until = 0.0
+        for start, end in sorted((start, end) for start, end in self.spans.items() if end):
+            total += max(0.0, end - max(start, until))
+            until = max(end, until)
+        return total
+
+    @property
+    def activity(self) -> str:
+        """The newest thing it said: a log line, or how far its transfers are."""
+        if self.log.newest or not self.statuses:
+            return self.log.newest
+        current, total = (sum(column) for column in zip(*self.statuses.values(), strict=True))
+        if any(total for _, total in self.statuses.values()):
+            return f"{current / 1e6:.1f} of {total / 1e6:.1f} MB"
+        what, (current, _) = list(self.statuses.items())[-1]
+        return f"{what} {current / 1e6:.1f} MB" if current else what
+
+    def rename(self, name: str, *, prefixed: bool) -> None:
+        """Read `[stage i/n] TEXT`; with several targets their name comes first, and the stage may be missing."""
+        self.name = clean(name)
+        match = _NAME.fullmatch(self.name)
+        head, i, n, text = match.groups() if match else ("", None, None, self.name)
+        words = head.split()
+        self.i, self.n, self.text = int(i or 0), int(n or 0), " ".join(text.split())
+        self.stage = words[-1] if i and len(words) > prefixed else ""
+        self.label = f"{self.stage or head.strip()} {i}/{n}".strip() if i else ""
+        if not i and head not in {"", "internal"}:
+            self.text = f"{head}: {self.text}"
+
+
+def _instant(text: str | None) -> float | None:
+    """Return the seconds since the epoch, None for no time; Python 3.10 reads neither nanoseconds nor Z."""
+    match = _TIME.fullmatch(text or "")
+    if not match:
+        return None
+    zone = "+00:00" if match[3] == "Z" else match[3]
+    return datetime.fromisoformat(match[1] + zone).timestamp() + float(match[2] or 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """An instruction that was executed, and the seconds it took. Map it by (stage, i): its text is abridged."""
+
+    stage: str
+    i: int
+    n: int
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """The vertex that failed, BuildKit's reason, and the last lines that it printed."""
+
+    name: str
+    label: str
+    text: str
+    error: str
+    log: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a build came to.
+
+    Attributes:
+        exit_code: docker's own.
+        seconds: of the whole call.
+        executed: the steps that were run, in the order in which they started.
+        cached: the number of steps that were not.
+        failed: None on success, and where no vertex is to blame (bad syntax, interruption).
+        error: BuildKit's `ERROR: ...`; empty on success.
+        lines: the plain text of the stream, with the excerpt of the Dockerfile; at most the last 200 lines.
+    """
+
+    exit_code: int
+    seconds: float
+    executed: tuple[Step, ...]
+    cached: int
+    failed: Failure | None
+    error: str
+    lines: tuple[str, ...]
+
+
+class Build:
+    """The state of one build, fed with its events."""
+
+    def __init__(self) -> None:
+        self.vertices: dict[str, Vertex] = {}
+        self.lines: deque[str] = deque(maxlen=200)
+        self.warnings: list[str] = []
+        self.newest: Vertex | None = None  # the one that spoke last
+        self._failed: Vertex | None = None
+        self._prefixed = False
+
+    def update(self, item: Event | str) -> list[tuple[Vertex, float]]:
+        """Take an event or a plain line; return the vertices of which a span ended, with the seconds of that span."""
+        if isinstance(item, str):
+            self.lines.append(clean(item))
+            return []
+        ended = [end for vertex in item.get("vertexes") or () for end in self._update_vertex(vertex)]
+        for status in item.get("statuses") or ():
+            self.newest = self._find(status["vertex"])
+            what = clean(str(status["id"]))
+            self.newest.statuses.pop(what, None)  # the newest is the last one
+            self.newest.statuses[what] = status.get("current", 0), status.get("total", 0)
+        for log in item.get("logs") or ():
+            self.newest = self._find(log["vertex"])
+            self.newest.log.feed(log.get("stream", 1), base64.b64decode(log["data"]))
+        for warning in item.get("warnings") or ():
+            short = clean(base64.b64decode(warning["short"]).decode(errors="replace"))
+            if short not in self.warnings:  # each target repeats it
+                self.warnings.append(short)
+        return ended
+
+    def outcome(self, exit_code: int, seconds: float) -> Outcome:
+        """Return what the build came to; `seconds` is the time of the whole call."""
+        steps = [vertex for vertex in self.vertices.values() if vertex.is_step and vertex.is_done]
+        executed = sorted((step for step in steps if not step.cached), key=lambda step: min(step.spans))
+        failed = self._failure() if exit_code else None
+        lines = list(self.lines)
+        first = max((at for at, line in enumerate(lines) if line.startswith("ERROR:")), default=len(lines))
+        return Outcome(
+            exit_code=exit_code,
+            seconds=seconds,
+            executed=tuple(
+                Step(stage=step.stage, i=step.i, n=step.n, text=step.text, seconds=step.seconds) for step in executed
+            ),
+            cached=len(steps) - len(executed),
+            failed=failed,
+            error="\n".join(lines[first:]) or (f"ERROR: {failed.error}" if failed else "") if exit_code else "",
+            lines=tuple(lines),
+        )
+
+    def _failure(self) -> Failure | None:
+        if not (vertex := self._failed):
+            return None
+        return Failure(
+            name=vertex.name, label=vertex.label, text=vertex.text, error=vertex.error, log=vertex.log.tail()
+        )
+
+    def _find(self, digest: str) -> Vertex:
+        return self.vertices.setdefault(digest, Vertex(digest=digest))
+
+    def _update_vertex(self, news: Event) -> list[tuple[Vertex, float]]:
+        vertex = self._find(news["digest"])
+        # bake of several targets announces each of them by name before its steps
+        self._prefixed |= bool(re.match(r"\[(?!context )\S+ internal\]", news["name"]))
+        vertex.rename(news["name"], prefixed=self._prefixed)
+        vertex.inputs = tuple(news.get("inputs") or ())
+        vertex.cached = news.get("cached", False)
+        vertex.error = clean(news.get("error", ""))
+        if not (start := _instant(news.get("started"))) or vertex.spans.get(start):
+            return []
+        earlier = [span for span in vertex.spans.items() if span[0] != start]
+        vertex.spans[start] = end = _instant(news.get("completed"))
+        if end is None:
+            return []
+        vertex.log.close()
+        # neighbours of a failed step are cancelled, and say so with an error of their own
+        if vertex.error and not vertex.error.endswith("context canceled"):
+            self._failed = self._failed or vertex
+        told = any(last and first < end and start < last for first, last in earlier)
+        return [] if told else [(vertex, end - start)]

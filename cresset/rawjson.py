@@ -1,0 +1,118 @@
+"""The stream of `docker buildx bake --progress=rawjson`: take it apart, and keep it on disk.
+
+BuildKit's events come on stderr, mixed with plain text: warnings, errors, an excerpt of the Dockerfile.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Event = dict[str, Any]
+
+_KINDS = {"vertexes", "statuses", "logs", "warnings"}
+
+
+class Decoder:
+    """Splits the stream into events and plain lines, wherever its chunks begin and end.
+
+    Buildx 0.13 prints an object over many lines, its own brackets at the margin; Buildx 0.29 prints one a line.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""  # a line without its end
+        self._held: list[str] = []  # an object without its end
+
+    def feed(self, chunk: bytes) -> list[Event | str]:
+        """Return what the chunk completes: events as dictionaries, other lines as they are."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return [item for line in lines for item in self._take(line.decode(errors="replace").removesuffix("\r"))]
+
+    def close(self) -> list[Event | str]:
+        """Return what is left at the end of the stream."""
+        items = self.feed(b"\n") if self._rest else []
+        held, self._held = self._held, []
+        return [*items, *held]
+
+    def _take(self, line: str) -> list[Event | str]:
+        if self._held and line.startswith(" "):
+            self._held.append(line)
+            return []
+        held, self._held = self._held, []
+        if held and line == "}":
+            return _parse([*held, line])
+        if line == "{":
+            self._held = [line]
+            return [*held]
+        return [*held, *_parse([line])]
+
+
+def _parse(lines: list[str]) -> list[Event | str]:
+    """Return the one event that the lines are, or the lines: an error message may well contain JSON."""
+    if lines[0].startswith("{"):
+        with suppress(ValueError):
+            event: Event = json.loads("\n".join(lines))
+            if not event or event.keys() & _KINDS:
+                return [event]
+    return [*lines]
+
+
+class Recorder:
+    """Writes one JSON object a line: the header, the events and plain lines as they come, then the result.
+
+    Each line reaches the kernel at once: `kill -9` costs at most the last. One without a result was interrupted.
+    A full disk ends the recording, not the build: `problem` then says why.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, object]) -> None:
+        self.problem = ""
+        self._path = path
+        self._file: IO[str] | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("w", buffering=1, encoding="utf-8")
+        except OSError as error:
+            self.problem = str(error)
+        self.write(header)
+
+    def write(self, item: Mapping[str, object] | str) -> None:
+        """Append an object, or a plain line as `{"text": line}`; a closed recording is opened again."""
+        if self.problem:
+            return
+        line = json.dumps({"text": item} if isinstance(item, str) else item, separators=(",", ":"))
+        try:
+            self._file = self._file or self._path.open("a", buffering=1, encoding="utf-8")
+            self._file.write(line + "\n")
+        except OSError as error:
+            self.problem = str(error)
+
+    def close(self) -> None:
+        """Close the file; call it as often as you like."""
+        if self._file:
+            with suppress(OSError):
+                self._file.close()
+        self._file = None
+
+
+def prune_records(folder: Path, *, keep: int = 30, limit: int = 64 * 2**20) -> None:
+    """Delete the oldest files of a folder of recordings: beyond `keep` of them, or `limit` bytes in all.
+
+    The newest stays whatever its size. A file or folder that is not there (any more) is no error.
+    """
+    found: list[tuple[float, str, int, Path]] = []
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                if path.is_file() and not path.is_symlink():
+                    stat = path.stat()
+                    found.append((stat.st_mtime, path.name, stat.st_size, path))
+    size = 0
+    for count, (_, _, bytes_, path) in enumerate(sorted(found, reverse=True)):
+        size += bytes_
+        if count and (count >= keep or size > limit):
+            path.unlink(missing_ok=True)
