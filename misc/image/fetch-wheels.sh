@@ -1,0 +1,56 @@
+#!/bin/sh
+# fetch-wheels.sh PICKED OUT: put the official wheels that the settings ask for into OUT, from PICKED where it has one
+# for this Python, otherwise from the index of PyTorch's wheels.
+set -eu
+. "${0%/*}/network.sh"
+. "${0%/*}/wanted-wheels.sh"
+
+picked=$1
+out=$2
+variant=$(variant)
+if [ "$PYTORCH_FETCH_NIGHTLY" = 1 ]; then channel=/nightly; else channel=; fi
+index=${PYTORCH_INDEX_URL:-https://download.pytorch.org/whl$channel/$variant}
+
+mkdir -p "$out"
+/opt/uv/bin/uv venv --quiet --seed --python "$PYTHON_VERSION" /tmp/fetch
+# Only the index of this configuration may serve these packages, not the person's other indexes.
+unset PIP_EXTRA_INDEX_URL
+download() {
+    /tmp/fetch/bin/pip --quiet download --no-deps --only-binary :all: --dest "$out" "$@"
+}
+
+if [ "$PYTORCH_FETCH_NIGHTLY" = 1 ]; then
+    wanted=$(wanted_wheels | while read -r name version; do
+        # A release's tag says nothing about nightly wheels: the newest is meant.
+        case "$version" in *.dev*) echo "$name==$version" ;; *) echo "$name" ;; esac
+    done)
+    # With dependencies, because nightlies of one day belong together and their triton is on this index alone.
+    # shellcheck disable=SC2086 # requirements are words
+    /tmp/fetch/bin/pip --quiet download --pre --only-binary :all: --index-url "$index" --dest /tmp/nightly $wanted
+    for wheel in /tmp/nightly/torch*.whl /tmp/nightly/*triton*.whl; do
+        if [ -e "$wheel" ]; then install -m 644 "$wheel" "$out"; fi
+    done
+    exit
+fi
+
+# The label of this configuration first, then no label at all: '==' alone would take any other label too.
+download_version() { # NAME VERSION PIP-OPTION...
+    spec=$1==$2
+    exact=$1===$2
+    labelled=$1==$2+$variant
+    shift 2
+    case "$spec" in *+*) download "$@" "$spec" ;; *) download "$@" "$labelled" || download "$@" "$exact" ;; esac
+}
+
+wanted_wheels > /tmp/wanted
+while read -r name version; do
+    if download_version "$name" "$version" --no-index --find-links "$picked" 2> /tmp/reason; then
+        echo "$name $version: from the wheelhouse"
+    elif download_version "$name" "$version" --index-url "$index" 2> /tmp/reason; then
+        echo "$name $version: from $index"
+    else
+        cat /tmp/reason >&2
+        echo "cresset: $name $version ($variant) for Python $PYTHON_VERSION: no wheel in the wheelhouse, none at $index" >&2
+        exit 1
+    fi
+done < /tmp/wanted
