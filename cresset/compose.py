@@ -1,0 +1,99 @@
+"""What `docker compose config --format json` answers, as a model; Compose is the only reader of `.env`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from cresset.errors import CressetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One service, resolved.
+
+    Attributes:
+        name: its name in docker-compose.yaml.
+        image: the reference of the image it builds and runs.
+        build: Compose's `build` section; empty where it builds nothing.
+        volumes: Compose's `volumes`, long form.
+    """
+
+    name: str
+    image: str
+    build: Mapping[str, Any]
+    volumes: tuple[Mapping[str, Any], ...]
+
+    @property
+    def arguments(self) -> Mapping[str, str]:
+        """The build arguments that are set; the Dockerfile's defaults hold for the others."""
+        return {name: value for name, value in self.build.get("args", {}).items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A project, resolved.
+
+    Attributes:
+        project: COMPOSE_PROJECT_NAME, or what Compose makes of the folder's name.
+        services: those of the active profiles.
+        secrets: Compose's top-level `secrets`.
+        settings: what the top-level key `x-cresset` resolves to.
+    """
+
+    project: str
+    services: Mapping[str, Service]
+    secrets: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, str]
+
+    def service(self, name: str) -> Service:
+        """Return the service of that name.
+
+        Raises:
+            CressetError: there is none; the hint lists those there are.
+        """
+        if name not in self.services:
+            raise CressetError(f"there is no service {name!r}", f"the services are {', '.join(sorted(self.services))}")
+        return self.services[name]
+
+
+def read(text: str) -> Model:
+    """Return the model of the JSON that `docker compose config` prints, where each `$` is written `$$`."""
+    raw = json.loads(text.replace("$$", "$"))
+    return Model(
+        project=raw["name"],
+        services={name: _read_service(name, section) for name, section in raw.get("services", {}).items()},
+        secrets=raw.get("secrets", {}),
+        settings={name: str(value or "") for name, value in raw.get("x-cresset", {}).items()},
+    )
+
+
+def _read_service(name: str, section: Mapping[str, Any]) -> Service:
+    return Service(
+        name=name,
+        image=section.get("image", ""),
+        build=section.get("build", {}),
+        volumes=tuple(section.get("volumes", ())),
+    )
+
+
+def service_names(text: str) -> tuple[str, ...]:
+    """Return the services of a compose file's text, whatever their profiles."""
+    return tuple(yaml.safe_load(text)["services"])
+
+
+def presets(text: str, service: str) -> frozenset[str]:
+    """Return the arguments that a service of a compose file's text fixes, so that no setting reaches them."""
+    section = yaml.safe_load(text)["services"].get(service, {})
+    arguments = section.get("build", {}).get("args", {})
+    return frozenset(name for name, value in arguments.items() if value is not None and f"${{{name}" not in str(value))
+
+
+def env_file_names(text: str) -> frozenset[str]:
+    """Return the names that an `.env` file's text sets; their values are Compose's business."""
+    return frozenset(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*[=:]", text, re.MULTILINE))

@@ -1,0 +1,137 @@
+"""What a task acts on: the settings, each with its value and where it came from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cresset import compose, dockerfile, settings
+from cresset.compose import Model, Service
+from cresset.dockerfile import Dockerfile
+from cresset.errors import CressetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the person asked for on the command line.
+
+    Attributes:
+        service: `--service`; empty takes the setting SERVICE.
+        overrides: `--set NAME=VALUE`, checked.
+        dry_run: print the docker commands instead of running them.
+    """
+
+    service: str = ""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A setting's value.
+
+    Attributes:
+        name: the setting.
+        value: its value; never None.
+        source: `--set`, shell, .env, service (a preset) or default.
+        help: the setting's meaning, a sentence without its subject.
+    """
+
+    name: str
+    value: str
+    source: str
+    help: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """The project as Compose resolves it for one service.
+
+    Attributes:
+        service: the service that the task acts on.
+        model: the whole project.
+        values: every setting, by name.
+        environment: what the environment of each docker command has to hold besides the process's own.
+        dry_run: print instead of run.
+    """
+
+    service: Service
+    model: Model
+    values: Mapping[str, Value]
+    environment: Mapping[str, str]
+    dry_run: bool
+
+    def __getitem__(self, name: str) -> str:
+        """Return a setting's value."""
+        return self.values[name].value
+
+
+def environment(request: Request, service: str) -> dict[str, str]:
+    """Return what a docker command's environment has to hold for this request, besides the process's own."""
+    return {**request.overrides, "SERVICE": service, "COMPOSE_PROFILES": service}
+
+
+def resolve(
+    *,
+    request: Request,
+    service: str,
+    model: Model,
+    compose_text: str,
+    recipe: Dockerfile,
+    shell: Mapping[str, str],
+    env_file: frozenset[str],
+) -> Configuration:
+    """Return the configuration of a service, every value checked.
+
+    Args:
+        request: the command line.
+        service: the service's name.
+        model: what Compose says of the project.
+        compose_text: docker-compose.yaml, for its presets.
+        recipe: the Dockerfile, the home of the arguments' defaults.
+        shell: the process's environment.
+        env_file: the names that `.env` sets.
+
+    Raises:
+        CressetError: an unknown service, a value that is not of its setting's form, `--set` of a preset.
+    """
+    chosen = model.service(service)
+    fixed = compose.presets(compose_text, service)
+    for name in request.overrides:
+        if name in fixed:
+            raise CressetError(
+                f"--set {name}: the service {service} fixes it to {chosen.arguments[name]!r}", "use another --service"
+            )
+    extra = environment(request, service)
+    # What x-cresset cannot hold, because Compose itself reads it.
+    known = {**model.settings, "COMPOSE_PROJECT_NAME": model.project, "COMPOSE_PROFILES": service, "SERVICE": service}
+    known["IMAGE_NAME"] = chosen.image
+    defaults = arguments(recipe)
+    given = dockerfile.global_values(recipe, chosen.arguments)
+    values = {}
+    for row in settings.SETTINGS:
+        if row.is_argument:
+            value, meaning = given[row.name], defaults[row.name]
+        else:
+            value, meaning = known[row.name], row.help
+        source = _source(row.name, request=request, fixed=fixed, shell=shell, env_file=env_file)
+        row.check(value, source)
+        values[row.name] = Value(name=row.name, value=value, source=source, help=meaning)
+    return Configuration(service=chosen, model=model, values=values, environment=extra, dry_run=request.dry_run)
+
+
+def arguments(recipe: Dockerfile) -> dict[str, str]:
+    """Return the meaning of each of a Dockerfile's global arguments, by name."""
+    return {argument.name: argument.description or "" for argument in recipe.arguments}
+
+
+def _source(
+    name: str, *, request: Request, fixed: frozenset[str], shell: Mapping[str, str], env_file: frozenset[str]
+) -> str:
+    if name in fixed:
+        return "service"
+    if name in request.overrides or (name in {"SERVICE", "COMPOSE_PROFILES"} and request.service):
+        return "--set" if name in request.overrides else "--service"
+    if name in shell:
+        return "shell"
+    return ".env" if name in env_file else "default"

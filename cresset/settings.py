@@ -1,0 +1,230 @@
+"""One row a setting: what a person can set, what it may be, and, where no Dockerfile says it, what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from urllib.parse import urlsplit
+
+from packaging.version import InvalidVersion, Version
+
+from cresset.errors import CressetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What a value may look like.
+
+    Attributes:
+        what: completes "is not ...", for the message.
+        hint: what to write instead.
+        accepts: whether a value is of this form.
+    """
+
+    what: str
+    hint: str
+    accepts: Callable[[str], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A name that a person can set.
+
+    Attributes:
+        name: as written in `.env`.
+        form: what its value may be.
+        help: its meaning; empty for an argument, whose meaning stands above its ARG in the Dockerfile.
+    """
+
+    name: str
+    form: Form
+    help: str = ""
+
+    @property
+    def is_argument(self) -> bool:
+        """Whether the Dockerfile reads it as ARG."""
+        return not self.help
+
+    def check(self, value: str, source: str) -> None:
+        """Refuse a value that is not of this setting's form.
+
+        Raises:
+            CressetError: with the name, where the value came from, and what to write instead.
+        """
+        if not self.form.accepts(value):
+            raise CressetError(f"{self.name} (from {source}): {value!r} is not {self.form.what}", self.form.hint)
+
+
+def _matches(pattern: str) -> Callable[[str], bool]:
+    return lambda value: re.fullmatch(pattern, value) is not None
+
+
+def _one_of(*allowed: str) -> Form:
+    words = " or ".join([", ".join(allowed[:-1]), allowed[-1]] if allowed[1:] else allowed)
+    return Form(what="a value it can have", hint=f"write {words}", accepts=allowed.__contains__)
+
+
+def _or_empty(form: Form) -> Form:
+    return Form(
+        what=f"{form.what}, nor empty",
+        hint=form.hint,
+        accepts=lambda value: not value or form.accepts(value),
+    )
+
+
+def _is_version(value: str) -> bool:
+    try:
+        Version(value)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _is_cuda(value: str) -> bool:
+    parts = value.split(".")
+    old = 11
+    return all(map(str.isdecimal, parts)) and (
+        len(parts) == 3 or (len(parts) == 2 and int(parts[0]) < old)  # noqa: PLR2004 - the parts of a version
+    )
+
+
+def _has_credentials(value: str) -> bool:
+    return "@" in urlsplit(value).netloc
+
+
+def _is_url(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in {"http", "https"} and bool(parts.netloc) and not re.search(r"\s", value)
+
+
+# The engine's own rules, github.com/distribution/reference: [registry/]path[:tag][@digest], the path in lower case.
+_IMAGE = (
+    r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+
+ANYTHING = Form(what="a value", hint="", accepts=lambda _: True)
+NON_EMPTY = Form(what="a value", hint="write something", accepts=lambda value: bool(value.strip()))
+WORD = Form(what="a name", hint="letters, digits, dots and dashes", accepts=_matches(r"[A-Za-z0-9][A-Za-z0-9_.-]*"))
+SWITCH = _one_of("0", "1")
+VERSION = Form(what="a version", hint="write it like 0.13.8", accepts=_is_version)
+RELEASE = Form(what="a release", hint="write it like v2.14.1 or 2.14.1", accepts=_is_version)
+PYTHON = Form(
+    what="a version of Python",
+    hint="write it like 3.12, or with its patch number 3.12.4",
+    accepts=_matches(r"3\.\d+(\.\d+)?"),
+)
+CUDA = Form(what="a version of CUDA", hint="write all three numbers, like 13.0.3 (10.2 has two)", accepts=_is_cuda)
+IMAGE = Form(what="an image reference", hint="write it like cresset:train-me", accepts=_matches(_IMAGE))
+URL = Form(what="a URL", hint="write it with http:// or https://", accepts=_is_url)
+PUBLIC_URL = Form(
+    what="a URL without a password",
+    hint="arguments stay in the image's history; give the credentials in INDEX_URL, which is a secret",
+    accepts=lambda value: _is_url(value) and not _has_credentials(value),
+)
+URLS = Form(
+    what="a list of URLs",
+    hint="write them with blanks between, each with http:// or https://",
+    accepts=lambda value: all(map(_is_url, value.split())),
+)
+# 2**32 - 1 is the kernel's 'no such ID'.
+NUMBER = Form(
+    what="a user or group number",
+    hint="`id -u` and `id -g` show yours",
+    accepts=lambda value: bool(re.fullmatch(r"\d{1,10}", value)) and int(value) < 2**32 - 1,
+)
+ACCOUNT = Form(
+    what="an account name",
+    hint="letters, digits, dots, dashes and underscores, a letter first",
+    accepts=_matches(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"),
+)
+ZONE = Form(
+    what="a time zone",
+    hint="use a name of the IANA list, like Europe/Berlin",
+    accepts=_matches(r"[A-Za-z]+[A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}"),
+)
+ABSOLUTE = Form(what="an absolute path", hint="begin with /", accepts=_matches(r"/[^:\s]*"))
+SIZE = Form(what="a size", hint="write it like 8gb or 512mb", accepts=_matches(r"\d+(\.\d+)?\s*([kmgt]?b?|[KMGT]?B?)"))
+GPUS = Form(what="a number of GPUs", hint="write all, or how many", accepts=_matches(r"all|\d+"))
+
+SETTINGS = (
+    Setting(name="SERVICE", form=WORD, help="is the service that the tasks act on"),
+    Setting(name="COMMAND", form=NON_EMPTY, help="is what `invoke exec` runs"),
+    Setting(
+        name="IMAGE_NAME", form=_or_empty(IMAGE), help="is the image's name; empty makes one of service and user name"
+    ),
+    Setting(name="COMPOSE_PROJECT_NAME", form=WORD, help="is the name of this checkout's containers"),
+    Setting(name="COMPOSE_PROFILES", form=ANYTHING, help="is the service that a hand-typed `docker compose` acts on"),
+    Setting(name="HOST_ROOT", form=NON_EMPTY, help="is where the code is on the host"),
+    Setting(name="PROJECT_ROOT", form=ABSOLUTE),
+    Setting(name="ADD_USER", form=_one_of("include", "exclude")),
+    Setting(name="UID", form=NUMBER),
+    Setting(name="GID", form=NUMBER),
+    Setting(name="USR", form=ACCOUNT),
+    Setting(name="GRP", form=ACCOUNT),
+    Setting(name="TZ", form=ZONE),
+    Setting(name="BUILD_MODE", form=_one_of("exclude")),
+    Setting(name="PYTORCH_VERSION_TAG", form=RELEASE),
+    Setting(name="TORCHVISION_VERSION_TAG", form=_or_empty(RELEASE)),
+    Setting(name="TORCHAUDIO_VERSION_TAG", form=_or_empty(RELEASE)),
+    Setting(name="TORCHTEXT_VERSION_TAG", form=_or_empty(RELEASE)),
+    Setting(name="PYTORCH_INDEX_URL", form=_or_empty(PUBLIC_URL)),
+    Setting(name="PYTORCH_FETCH_NIGHTLY", form=SWITCH),
+    Setting(name="USE_CUDA", form=SWITCH),
+    Setting(name="CUDA_VERSION", form=CUDA),
+    Setting(name="CUDNN_VERSION", form=_or_empty(_one_of("7", "8", "9"))),
+    Setting(name="LINUX_DISTRO", form=WORD),
+    Setting(name="DISTRO_VERSION", form=WORD),
+    Setting(name="IMAGE_FLAVOR", form=_one_of("devel", "runtime")),
+    Setting(name="BUILD_IMAGE", form=IMAGE),
+    Setting(name="TRAIN_IMAGE", form=IMAGE),
+    Setting(name="PLAIN_IMAGE", form=IMAGE, help="is the base image of the services without CUDA"),
+    Setting(name="PYTHON_VERSION", form=PYTHON),
+    Setting(name="UV_VERSION", form=VERSION),
+    Setting(name="GPUS", form=GPUS, help="is how many GPUs the container sees: all, or a number"),
+    Setting(name="IPC", form=_one_of("private", "host"), help="is whose shared memory the container uses"),
+    Setting(name="SHM_SIZE", form=SIZE, help="is the size of the container's own shared memory"),
+    Setting(name="NETWORK", form=_one_of("bridge", "host", "none"), help="is the container's network"),
+    Setting(name="WHEELHOUSE", form=NON_EMPTY, help="is a folder of wheels that is asked before any index"),
+    Setting(name="CA_BUNDLE", form=ABSOLUTE, help="is the host's CA certificates, where the usual ones do not do"),
+    Setting(name="INDEX_URL", form=_or_empty(URL), help="is the index of Python packages; empty is PyPI"),
+    Setting(name="EXTRA_INDEX_URL", form=_or_empty(URLS), help="are further indexes of Python packages"),
+    Setting(name="TRUSTED_HOST", form=ANYTHING, help="are hosts of indexes whose certificate is not checked"),
+    Setting(name="DEB_NEW", form=_or_empty(URL), help="is the apt mirror for builds; empty is the base image's own"),
+    Setting(
+        name="PYTHON_MIRROR", form=_or_empty(URL), help="is the mirror of the Python builds that uv fetches when needed"
+    ),
+)
+
+NAMES = {row.name: row for row in SETTINGS}
+
+
+def find(name: str, source: str) -> Setting:
+    """Return the row of a setting.
+
+    Raises:
+        CressetError: there is none of that name; the hint has the nearest one.
+    """
+    if name in NAMES:
+        return NAMES[name]
+    near = get_close_matches(name.upper(), NAMES, n=1)
+    hint = f"did you mean {near[0]}?" if near else "`invoke config` lists all settings"
+    raise CressetError(f"{source}: there is no setting {name!r}", hint)
+
+
+def parse_assignments(texts: list[str]) -> dict[str, str]:
+    """Read `NAME=VALUE` texts of the command line; a later one wins.
+
+    Raises:
+        CressetError: no `=`, no name, a name that is no setting, a value that is not of its form.
+    """
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise CressetError(f"--set: {text!r} is not NAME=VALUE", "write it like --set CUDA_VERSION=13.0.3")
+        find(name, "--set").check(value, "--set")
+        values[name] = value
+    return values

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cresset import compose
+from cresset.errors import CressetError
+
+ANSWER = {
+    "name": "demo",
+    "secrets": {"ca": {"name": "demo_ca", "file": "/dev/null"}},
+    "services": {
+        "cpu": {
+            "image": "cresset:cpu",
+            "build": {"context": "/x", "target": "train", "args": {"TZ": None, "USE_CUDA": "0", "GRP": "a$$b"}},
+            "volumes": [{"type": "bind", "source": "/x", "target": "/opt/project"}],
+        }
+    },
+    "x-cresset": {"SERVICE": "cpu", "GPUS": "all", "INDEX_URL": None},
+}
+
+
+def test_the_model_is_what_compose_says() -> None:
+    model = compose.read(json.dumps(ANSWER))
+    assert model.project == "demo"
+    assert model.settings == {"SERVICE": "cpu", "GPUS": "all", "INDEX_URL": ""}
+    assert model.service("cpu").image == "cresset:cpu"
+
+
+def test_an_argument_without_a_value_is_left_to_the_dockerfile_and_doubled_dollars_are_halved() -> None:
+    assert compose.read(json.dumps(ANSWER)).service("cpu").arguments == {"USE_CUDA": "0", "GRP": "a$b"}
+
+
+def test_an_unknown_service_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(CressetError) as refusal:
+        compose.read(json.dumps(ANSWER)).service("gpu")
+    assert refusal.value.hint == "the services are cpu"
+
+
+def test_presets_are_the_arguments_that_no_setting_reaches() -> None:
+    text = """
+    x-args: &args {TZ: , PROJECT_ROOT: "${PROJECT_ROOT:-/opt}"}
+    services:
+      cpu: {build: {args: {<<: *args, USE_CUDA: "0", BUILD_IMAGE: "${PLAIN_IMAGE:-debian}"}}}
+      train: {build: {args: *args}}
+    """
+    assert compose.presets(text, "cpu") == {"USE_CUDA", "BUILD_IMAGE"}
+    assert compose.presets(text, "train") == frozenset()
+    assert compose.service_names(text) == ("cpu", "train")
+
+
+def test_only_the_names_of_an_env_file_are_read() -> None:
+    text = "# GPUS=1\n\nUID=1\nexport  TZ='Etc/UTC' # here\r\n  GRP: staff\n1X=2\nUID=3\nSHELLED\n"
+    assert compose.env_file_names(text) == {"UID", "TZ", "GRP"}

@@ -1,0 +1,153 @@
+"""The files of the repository agree: each value has one home, each floor looks down, no stage sees too much."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cresset import dockerfile, env_file, settings, wheels
+from cresset.dockerfile import Stage
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = dockerfile.parse((ROOT / "Dockerfile").read_text())
+COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
+ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
+
+# From the ground up; a module imports only from floors below its own.
+FLOORS = (
+    {"errors", "data"},
+    {"engine", "files", "host", "rawjson", "shell_words"},
+    {"compose", "instructions", "progress", "settings", "wheels"},
+    {"bake", "display", "dockerfile", "override_file"},
+    {"configuration"},
+    {"env_file"},
+    {"base_image", "build", "container", "environment"},
+    {"tasks"},
+)
+# Known to the last stages only, or to no stage at all.
+PERSONAL = {"UID", "GID", "USR", "GRP", "TZ", "PROJECT_ROOT"}
+# BuildKit's own arguments: they are in no key.
+PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+
+
+def imports(module: Path) -> set[str]:
+    """Return the modules of the program that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "cresset":
+            inner = node.module.split(".")[1:]
+            found |= {inner[0]} if inner else {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize(
+    "module", [*sorted((ROOT / "cresset").glob("[!_]*.py")), ROOT / "tasks.py"], ids=lambda m: m.stem
+)
+def test_a_module_imports_only_from_lower_floors(module: Path) -> None:
+    (floor,) = (number for number, names in enumerate(FLOORS) if module.stem in names)
+    assert imports(module) - set().union(*FLOORS[:floor]) == set()
+
+
+def test_every_argument_has_a_row_and_every_row_an_argument() -> None:
+    assert set(ARGUMENTS) == {row.name for row in settings.SETTINGS if row.is_argument}
+
+
+def test_every_argument_reaches_compose_by_its_bare_name() -> None:
+    assert set(COMPOSE["x-args"]) - PROXIES == set(ARGUMENTS)
+    assert set(COMPOSE["x-args"].values()) == {None}
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_every_service_passes_every_argument(name: str) -> None:
+    assert set(COMPOSE["services"][name]["build"]["args"]) == set(COMPOSE["x-args"])
+
+
+def test_every_other_setting_is_in_x_cresset_or_composes_own() -> None:
+    others = {row.name for row in settings.SETTINGS if not row.is_argument}
+    assert others == set(COMPOSE["x-cresset"]) | {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"}
+
+
+def test_every_service_is_in_the_profile_of_its_name() -> None:
+    assert {name: service["profiles"] for name, service in COMPOSE["services"].items()} == {
+        name: [name] for name in COMPOSE["services"]
+    }
+
+
+@pytest.mark.parametrize("argument", RECIPE.arguments, ids=lambda argument: argument.name)
+def test_an_argument_has_one_default_and_says_what_it_is(argument: dockerfile.Argument) -> None:
+    assert argument.default is not None
+    assert argument.description
+    for stage in RECIPE.stages:
+        assert [again.default for again in stage.arguments if again.name == argument.name] in ([], [None])
+
+
+def test_a_default_is_in_compose_or_in_the_dockerfile_never_in_both() -> None:
+    in_compose = dict(re.findall(r"\$\{(\w+):?-([^}$][^}]*)\}", COMPOSE_TEXT))
+    # The container's folder has to be known to both: where the code is mounted, and where a shell begins.
+    assert in_compose.pop("PROJECT_ROOT") == ARGUMENTS["PROJECT_ROOT"].default
+    assert set(in_compose) & set(ARGUMENTS) == set()
+
+
+def test_no_default_is_written_twice_in_compose() -> None:
+    written = [name for name, _ in re.findall(r"\$\{(\w+):?-([^}$][^}]*)\}", COMPOSE_TEXT)]
+    # IMAGE_NAME's default is another one for each service.
+    assert sorted({name for name in written if written.count(name) > 1} - {"IMAGE_NAME"}) == []
+
+
+def test_every_default_passes_its_own_check() -> None:
+    for name, value in dockerfile.global_values(RECIPE, {}).items():
+        settings.find(name, "default").check(value, "default")
+
+
+def test_the_default_base_image_is_nvidias() -> None:
+    defaults = dockerfile.global_values(RECIPE, {})
+    assert defaults["BUILD_IMAGE"] == "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04"
+    assert defaults["TRAIN_IMAGE"] == defaults["BUILD_IMAGE"]
+
+
+def ancestry(stage: Stage) -> list[Stage]:
+    """Return a stage and the stages that it is built from, with the default settings."""
+    base = dockerfile.resolve_base(RECIPE, stage, {})
+    return [stage, *(ancestry(base) if isinstance(base, Stage) else [])]
+
+
+@pytest.mark.parametrize("stage", RECIPE.stages, ids=lambda stage: stage.name)
+def test_only_the_last_stages_know_who_and_where(stage: Stage) -> None:
+    seen = {argument.name for ancestor in ancestry(stage) for argument in ancestor.arguments}
+    if not str(stage.name).startswith(("train-user-", "deploy")) and stage.name != "train":
+        assert seen & PERSONAL == set()
+
+
+def test_no_argument_is_a_secret() -> None:
+    secret = {"INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "DEB_NEW", "CA_BUNDLE", "WHEELHOUSE", "PYTHON_MIRROR"}
+    assert secret & set(ARGUMENTS) == set()
+
+
+def test_the_order_of_arguments_is_one_everywhere() -> None:
+    # Two stages that share a step share its key only if what they declare before it stands in one order.
+    order = list(ARGUMENTS)
+    for stage in RECIPE.stages:
+        names = [argument.name for argument in stage.arguments if argument.name in ARGUMENTS]
+        assert names == sorted(names, key=order.index) or stage.name == "fetch-wheels", stage.name
+
+
+def test_the_program_and_the_image_ask_the_same_index() -> None:
+    assert wheels.OFFICIAL_INDEX in (ROOT / "misc/image/fetch-wheels.sh").read_text()
+
+
+def test_the_build_context_is_what_the_dockerfile_copies() -> None:
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert kept == ["reqs/*.requirements.txt", "misc/image/*"]
+
+
+def test_every_base_that_the_program_makes_has_a_known_python() -> None:
+    assert env_file.python_of(env_file.MADE_HERE + "bookworm") == "3.11"
+    assert env_file.python_of("debian:bookworm-slim") == "3.11"
+    assert env_file.python_of("ubuntu:24.04") == "3.12"
+    assert env_file.python_of("registry.example.org/team/base:3") == ""

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from cresset import settings
+from cresset.errors import CressetError
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CUDA_VERSION", "13.0.3"),
+        ("CUDA_VERSION", "10.2"),
+        ("CUDNN_VERSION", ""),
+        ("CUDNN_VERSION", "8"),
+        ("PYTHON_VERSION", "3.12"),
+        ("PYTHON_VERSION", "3.12.4"),
+        ("PYTORCH_VERSION_TAG", "v2.14.1"),
+        ("PYTORCH_VERSION_TAG", "2.14.1"),
+        ("PYTORCH_VERSION_TAG", "2.16.0.dev20261119"),
+        ("TORCHTEXT_VERSION_TAG", ""),
+        ("PYTORCH_INDEX_URL", "https://example.org/whl/cu130"),
+        ("INDEX_URL", "https://me:secret@example.org/simple"),
+        ("EXTRA_INDEX_URL", "https://a.example/simple http://b.example/simple"),
+        ("IMAGE_NAME", "pytorch_source:train_alice"),
+        ("IMAGE_NAME", "registry.example.org:5000/team/cresset:train-me"),
+        ("PLAIN_IMAGE", "debian:bookworm-slim"),
+        ("UID", "0"),
+        ("UID", "3000000001"),
+        ("USR", "first.last"),
+        ("TZ", "Etc/UTC"),
+        ("TZ", "America/Argentina/Buenos_Aires"),
+        ("PROJECT_ROOT", "/opt/project"),
+        ("SHM_SIZE", "8gb"),
+        ("GPUS", "all"),
+        ("GPUS", "2"),
+    ],
+)
+def test_good_input_stays_good(name: str, value: str) -> None:
+    settings.find(name, "--set").check(value, "--set")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("BUILD_MODE", "maybe", "write exclude"),
+        ("USE_CUDA", "yes", "write 0 or 1"),
+        ("USE_CUDA", "", "write 0 or 1"),
+        ("CUDA_VERSION", "13.0", "all three numbers"),
+        ("PYTHON_VERSION", "python3", "like 3.12"),
+        ("PYTORCH_VERSION_TAG", "main", "like v2.14.1"),
+        ("PYTORCH_INDEX_URL", "https://me:secret@example.org/whl", "INDEX_URL, which is a secret"),
+        ("PYTORCH_INDEX_URL", "ftp://example.org", "secret"),
+        ("UID", "-1", "id -u"),
+        ("UID", "4294967295", "id -u"),
+        ("USR", "first last", "letters"),
+        ("TZ", "half past nine", "IANA"),
+        ("PROJECT_ROOT", "project", "begin with /"),
+        ("IMAGE_NAME", "Train", "like cresset"),
+        ("NETWORK", "hosts", "write bridge, host or none"),
+        ("COMMAND", " ", "write something"),
+    ],
+)
+def test_bad_input_is_refused_with_its_name_and_a_hint(name: str, value: str, hint: str) -> None:
+    with pytest.raises(CressetError) as refusal:
+        settings.find(name, ".env").check(value, ".env")
+    assert str(refusal.value).startswith(f"{name} (from .env): {value!r} is not ")
+    assert hint in refusal.value.hint
+
+
+def test_a_misspelt_name_gets_the_nearest_one() -> None:
+    with pytest.raises(CressetError) as refusal:
+        settings.parse_assignments(["CUDA_VERISON=13.0.3"])
+    assert refusal.value.hint == "did you mean CUDA_VERSION?"
+
+
+@pytest.mark.parametrize("text", ["CUDA_VERSION", "=13.0.3", ""], ids=["no equals sign", "no name", "nothing"])
+def test_an_assignment_has_both_sides(text: str) -> None:
+    with pytest.raises(CressetError, match="is not NAME=VALUE"):
+        settings.parse_assignments([text])
+
+
+def test_the_last_assignment_wins_and_a_value_may_hold_an_equals_sign() -> None:
+    given = settings.parse_assignments(["GPUS=1", "GPUS=all", "COMMAND=env A=1 zsh"])
+    assert given == {"GPUS": "all", "COMMAND": "env A=1 zsh"}
