@@ -1,0 +1,168 @@
+"""The text of `.env`: what was chosen for this host, then every other setting as a comment. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cresset import compose, wheels
+from cresset.configuration import Value
+from cresset.host import Host
+
+# The distributions' own python3, by what names them in an image reference (packages.debian.org, packages.ubuntu.com).
+PYTHON_OF = {
+    "bullseye": "3.9",
+    "bookworm": "3.11",
+    "trixie": "3.13",
+    "focal": "3.8",
+    "jammy": "3.10",
+    "noble": "3.12",
+    "debian:11": "3.9",
+    "debian:12": "3.11",
+    "debian:13": "3.13",
+    "ubuntu:20.04": "3.8",
+    "ubuntu:22.04": "3.10",
+    "ubuntu:24.04": "3.12",
+}
+
+
+# Base images that are made on the host have names that say so.
+MADE_HERE = "cresset-base:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A setting that this host decides.
+
+    Attributes:
+        name: the setting.
+        value: its value.
+        reason: why, in a few words; empty where the name says it.
+    """
+
+    name: str
+    value: str
+    reason: str = ""
+
+
+def python_of(image: str) -> str:
+    """Return the version of the distribution's own Python in an image, by its name; empty where that is unknown."""
+    return next((python for name, python in PYTHON_OF.items() if name in image), "")
+
+
+def safe_name(name: str) -> str:
+    """Return an account's name as a container takes it: no domain, no blanks."""
+    bare = name.rsplit("\\", 1)[-1].split("@", 1)[0]
+    return re.sub(r"^[^A-Za-z_]+|[^A-Za-z0-9_.-]+", "-", bare).strip("-")[:32] or "user"
+
+
+def project_name(user: str, path: str) -> str:
+    """Return the Compose project of a checkout: the same one at each call, another one for each path and person."""
+    person = re.sub(r"[^a-z0-9_-]", "-", user.lower())
+    return f"cresset-{person}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+
+
+def host_choices(host: Host, *, service: str, path: str) -> list[Choice]:
+    """Return what follows from the machine and the person alone."""
+    user = safe_name(host.user)
+    found = [
+        Choice(name="SERVICE", value=service),
+        Choice(name="COMPOSE_PROFILES", value=service),
+        Choice(name="COMPOSE_PROJECT_NAME", value=project_name(user, path)),
+        Choice(name="UID", value=str(host.uid)),
+        Choice(name="GID", value=str(host.gid)),
+        Choice(name="USR", value=user),
+        Choice(name="GRP", value=safe_name(host.group)),
+        Choice(name="TZ", value=host.zone, reason="the host's"),
+        Choice(name="CA_BUNDLE", value=host.ca_bundle, reason="certificates of this host that images lack"),
+        Choice(name="INDEX_URL", value=host.index_url, reason="pip's configuration"),
+        Choice(name="EXTRA_INDEX_URL", value=" ".join(host.extra_index_urls), reason="pip's configuration"),
+        Choice(name="TRUSTED_HOST", value=host.trusted_hosts, reason="pip's configuration"),
+        Choice(name="WHEELHOUSE", value=host.wheelhouse, reason="pip's find-links"),
+        Choice(name="DEB_NEW", value=host.apt_mirror, reason="apt's sources"),
+    ]
+    return [choice for choice in found if choice.value]
+
+
+def wheelhouse_choices(wheel: wheels.Wheel, *, python: str, reason: str) -> list[Choice]:
+    """Return the settings that take PyTorch from one wheel and leave its companions out."""
+    pythons = [python] if python else list(wheel.pythons[-1:])
+    return [
+        Choice(name="PYTORCH_VERSION_TAG", value=f"v{wheel.version.public}", reason=reason),
+        *[Choice(name="PYTHON_VERSION", value=version, reason="that wheel's") for version in pythons],
+        *[
+            Choice(name=f"{name}_VERSION_TAG", value="", reason="no index answers")
+            for name in ("TORCHVISION", "TORCHAUDIO", "TORCHTEXT")
+        ],
+    ]
+
+
+def compose_text(choices: Iterable[Choice], values: Mapping[str, Value]) -> str:
+    """Return a whole `.env`.
+
+    Args:
+        choices: what is set; the last one of a name counts.
+        values: every setting with its default and meaning, in the order of the file.
+    """
+    chosen = {choice.name: choice for choice in choices}
+    lines = [
+        "# The settings of this host and person, written by `invoke env`. Docker Compose reads them;",
+        "# what the shell or `--set NAME=VALUE` says comes before them. `invoke config` shows what holds.",
+        "",
+    ]
+    for value in values.values():
+        if choice := chosen.get(value.name):
+            lines += [f"# {_comment(value)}" + (f" ({choice.reason})" if choice.reason else ""), _line(choice), ""]
+    lines += ["# Everything else, with its default.", ""]
+    for value in values.values():
+        if value.name not in chosen:
+            lines += [*_commented(value), ""]
+    return "\n".join(lines)
+
+
+def add_missing(text: str, choices: Iterable[Choice], values: Mapping[str, Value]) -> str:
+    """Return an `.env` with the settings added that it neither sets nor has as a comment."""
+    present = compose.env_file_names(text) | compose.env_file_names(re.sub(r"^#[ \t]?", "", text, flags=re.MULTILINE))
+    chosen = {choice.name: choice for choice in choices}
+    lines: list[str] = []
+    for name, value in values.items():
+        if name in present:
+            continue
+        lines += [f"# {_comment(value)}", _line(chosen[name])] if name in chosen else _commented(value)
+        lines.append("")
+    if not lines:
+        return text
+    return text.rstrip("\n") + "\n\n" + "\n".join(lines)
+
+
+def record(text: str, choice: Choice) -> str:
+    """Return an `.env` with one setting changed in its place, or after its comment, or at the end."""
+    line = _line(choice)
+    for pattern in (rf"^[ \t]*(export[ \t]+)?{choice.name}[ \t]*=.*$", rf"^#[ \t]?{choice.name}=.*$"):
+        changed, times = re.subn(pattern, lambda _: line, text, count=1, flags=re.MULTILINE)
+        if times:
+            return changed
+    return text.rstrip("\n") + f"\n\n# {choice.reason}\n{line}\n"
+
+
+def quote(value: str) -> str:
+    """Return a value as Compose reads it back unchanged."""
+    if re.fullmatch(r"[A-Za-z0-9_./:@%+,=-]*", value):
+        return value
+    if "'" not in value:
+        return f"'{value}'"
+    return '"{}"'.format(re.sub(r'([\\"$`])', r"\\\1", value))
+
+
+def _comment(value: Value) -> str:
+    return f"{value.name} {value.help}"
+
+
+def _line(choice: Choice) -> str:
+    return f"{choice.name}={quote(choice.value)}"
+
+
+def _commented(value: Value) -> list[str]:
+    return [f"# {_comment(value)}", f"#{value.name}={quote(value.value)}"]

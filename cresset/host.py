@@ -1,0 +1,213 @@
+"""The one door to the machine: who, where, which GPU, which certificates, which package configuration."""
+
+from __future__ import annotations
+
+import grp
+import os
+import platform
+import pwd
+import re
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Where a host's own trust store lies, and where an administrator's additions to it come from: Debian's, Red Hat's.
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+_ADDITIONS = ("/usr/local/share/ca-certificates", "/etc/pki/ca-trust/source/anchors")
+_BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What `invoke env` has to know of a machine.
+
+    Attributes:
+        uid: number of the person's account.
+        gid: number of its group.
+        user: name of the account; its number where it has none.
+        group: name of the group; its number where it has none.
+        zone: IANA time zone; empty where it cannot be told.
+        has_gpu: an NVIDIA driver answers.
+        ca_bundle: certificates that the host trusts and an image does not; empty where it has none of its own.
+        index_url: pip's index, if the person has one.
+        extra_index_urls: pip's further indexes that a container can reach.
+        hidden_indexes: pip's further indexes that it cannot reach: folders of this host.
+        trusted_hosts: pip's trusted hosts.
+        wheelhouse: pip's folder of wheels; empty where it has none.
+        apt_mirror: where apt gets the distribution's main archive; empty where that is no URL.
+        codename: the distribution's code name, like bookworm; empty where it is neither Debian's nor Ubuntu's.
+        machine: the processor, as in the name of a wheel: x86_64, aarch64.
+    """
+
+    uid: int
+    gid: int
+    user: str
+    group: str
+    zone: str
+    has_gpu: bool
+    ca_bundle: str
+    index_url: str
+    extra_index_urls: tuple[str, ...]
+    hidden_indexes: tuple[str, ...]
+    trusted_hosts: str
+    wheelhouse: str
+    apt_mirror: str
+    codename: str
+    machine: str
+
+
+def look() -> Host:
+    """Return the facts of this machine; takes about half a second, most of it pip's."""
+    pip = _pip_settings()
+    extra = pip.get("extra-index-url", "").split()
+    reachable = tuple(url for url in extra if not url.startswith("file:"))
+    index = pip.get("index-url", "")
+    account, number = _account()
+    return Host(
+        uid=os.getuid(),
+        gid=number,
+        user=account,
+        group=_group(number),
+        zone=_zone(),
+        has_gpu=_answers("nvidia-smi", "--list-gpus"),
+        ca_bundle=_ca_bundle(os.environ, pip.get("cert", "")),
+        index_url="" if index.startswith("file:") else index,
+        extra_index_urls=reachable,
+        hidden_indexes=tuple(url for url in (index, *extra) if url.startswith("file:")),
+        trusted_hosts=" ".join(pip.get("trusted-host", "").split()),
+        wheelhouse=_wheelhouse(pip.get("find-links", "")),
+        apt_mirror=_apt_mirror(),
+        codename=codename(),
+        machine=platform.machine(),
+    )
+
+
+def wheels(folder: str) -> tuple[str, ...]:
+    """Return the file names of the wheels in a folder; none where there is no such folder."""
+    return tuple(sorted(path.name for path in Path(folder).glob("*.whl"))) if folder else ()
+
+
+def fetch(url: str, *, ca_bundle: str = "", seconds: float = 5) -> str | None:
+    """Return the text behind a URL, None where nothing answers in time or the answer is no success."""
+    try:
+        context = ssl.create_default_context(cafile=ca_bundle or None)
+        with urllib.request.urlopen(url, timeout=seconds, context=context) as answer:  # noqa: S310 - http(s) only
+            return str(answer.read().decode(errors="replace"))
+    except (OSError, ValueError):
+        return None
+
+
+def answers(url: str, *, ca_bundle: str = "", seconds: float = 5) -> bool:
+    """Return whether a web server answers at a URL, if only to ask who is there."""
+    try:
+        context = ssl.create_default_context(cafile=ca_bundle or None)
+        with urllib.request.urlopen(url, timeout=seconds, context=context):  # noqa: S310 - http(s) only
+            return True
+    except urllib.error.HTTPError as error:
+        unauthorised = 401
+        return error.code == unauthorised
+    except (OSError, ValueError):
+        return False
+
+
+def _account() -> tuple[str, int]:
+    # Not the group of this process: under `sg docker` that is the engine's.
+    try:
+        entry = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return str(os.getuid()), os.getgid()
+    return entry.pw_name, entry.pw_gid
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _zone() -> str:
+    if zone := os.environ.get("TZ", "").lstrip(":"):
+        return zone
+    target = os.path.realpath("/etc/localtime")
+    if "/zoneinfo/" in target:
+        return target.split("/zoneinfo/", 1)[1]
+    return _read("/etc/timezone").strip()
+
+
+def _answers(*argv: str) -> bool:
+    try:
+        return subprocess.run(argv, capture_output=True, check=False, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _pip_settings() -> dict[str, str]:
+    # It knows every file and variable that pip reads.
+    return parse_pip_config(_output(sys.executable, "-m", "pip", "config", "list"))
+
+
+def parse_pip_config(text: str) -> dict[str, str]:
+    """Return the settings in what `pip config list` prints; an environment variable beats a file."""
+    found: dict[str, str] = {}
+    entries = re.findall(r"^(:env:|[\w-]+)\.([\w.-]+)=(['\"])(.*)\3$", text, re.MULTILINE)
+    for section in ("global", "install", ":env:"):
+        for where, key, _, value in entries:
+            if where == section:
+                found[key.lstrip(".")] = value.replace("\\n", " ")
+    return found
+
+
+def _ca_bundle(environment: Mapping[str, str], pip_cert: str) -> str:
+    named = [environment.get(name, "") for name in _BUNDLE_VARIABLES]
+    for path in (*named, pip_cert):
+        if path and Path(path).is_file():
+            return str(Path(path).resolve())
+    has_additions = any(next(Path(folder).rglob("*"), None) for folder in _ADDITIONS)
+    return next((path for path in _BUNDLES if has_additions and Path(path).is_file()), "")
+
+
+def _wheelhouse(find_links: str) -> str:
+    folders = [word.removeprefix("file://") for word in find_links.split()]
+    return next((folder for folder in folders if wheels(folder)), "")
+
+
+def codename() -> str:
+    """Return the release's code name, like bookworm, or that of the Ubuntu it derives from; empty on other systems."""
+    release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', _read("/etc/os-release"), re.MULTILINE))
+    family = {release.get("ID"), *release.get("ID_LIKE", "").split()}
+    return (
+        release.get("UBUNTU_CODENAME") or release.get("VERSION_CODENAME", "") if family & {"debian", "ubuntu"} else ""
+    )
+
+
+def _apt_mirror() -> str:
+    # apt's own reading of its sources, whatever their form.
+    targets = ["--no-release-info", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages", "Component: main"]
+    return parse_apt_targets(_output("apt-get", "indextargets", *targets), codename())
+
+
+def parse_apt_targets(text: str, suite: str) -> str:
+    """Return the URL of a suite's main archive among lines `URL SUITE`; empty where none is a web address."""
+    pairs = (line.split() for line in text.splitlines())
+    archives = (pair[0] for pair in pairs if len(pair) == len(("url", "suite")) and suite and pair[1] == suite)
+    return next((url.rstrip("/") for url in archives if url.startswith(("http://", "https://"))), "")
+
+
+def _output(*argv: str) -> str:
+    try:
+        return subprocess.run(argv, capture_output=True, check=False, text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

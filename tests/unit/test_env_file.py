@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pytest
+
+from cresset import env_file, wheels
+from cresset.configuration import Value
+from cresset.env_file import Choice
+from cresset.host import Host
+
+HOST = Host(
+    uid=1000,
+    gid=100,
+    user="CORP\\nick",
+    group="domain users",
+    zone="Asia/Seoul",
+    has_gpu=False,
+    ca_bundle="",
+    index_url="",
+    extra_index_urls=(),
+    hidden_indexes=(),
+    trusted_hosts="",
+    wheelhouse="/wheels",
+    apt_mirror="http://mirror.example/debian",
+    codename="bookworm",
+    machine="x86_64",
+)
+VALUES = {
+    name: Value(name=name, value=value, source="default", help=f"is {name.lower()}")
+    for name, value in [("SERVICE", "train"), ("UID", "1000"), ("GPUS", "all"), ("IPC", "private")]
+}
+
+
+def test_host_choices_are_what_the_machine_decides_and_nothing_empty() -> None:
+    chosen = {choice.name: choice.value for choice in env_file.host_choices(HOST, service="cpu", path="/code")}
+    assert chosen == {
+        "SERVICE": "cpu",
+        "COMPOSE_PROFILES": "cpu",
+        "COMPOSE_PROJECT_NAME": "cresset-nick-3004ce93",
+        "UID": "1000",
+        "GID": "100",
+        "USR": "nick",
+        "GRP": "domain-users",
+        "TZ": "Asia/Seoul",
+        "WHEELHOUSE": "/wheels",
+        "DEB_NEW": "http://mirror.example/debian",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "want"),
+    [
+        ("alice", "alice"),
+        ("CORP\\nick", "nick"),
+        ("nick@corp.example", "nick"),
+        ("domain users", "domain-users"),
+        ("first.last", "first.last"),
+        ("7of9", "of9"),
+        ("사용자", "user"),
+    ],
+)
+def test_safe_name(name: str, want: str) -> None:
+    assert env_file.safe_name(name) == want
+
+
+def test_the_project_is_one_for_a_checkout_and_person_and_no_clock_is_in_it() -> None:
+    first = env_file.project_name("Alice.B", "/code")
+    assert first == env_file.project_name("Alice.B", "/code")
+    assert first.startswith("cresset-alice-b-")
+    assert first != env_file.project_name("Alice.B", "/code2")
+
+
+def test_the_file_sets_what_was_chosen_and_has_the_rest_as_comments() -> None:
+    text = env_file.compose_text(
+        [Choice(name="UID", value="7", reason="why"), Choice(name="SERVICE", value="a")], VALUES
+    )
+    assert [line for line in text.splitlines() if line and not line.startswith("# ")] == [
+        "SERVICE=a",
+        "UID=7",
+        "#GPUS=all",
+        "#IPC=private",
+    ]
+    assert "# UID is uid (why)" in text
+
+
+def test_the_last_choice_of_a_name_counts() -> None:
+    text = env_file.compose_text([Choice(name="UID", value="7"), Choice(name="UID", value="8")], VALUES)
+    assert "\nUID=8\n" in text
+    assert "UID=7" not in text
+
+
+def test_an_update_adds_what_is_neither_set_nor_a_comment_and_changes_nothing() -> None:
+    former = "UID=5\nMINE='x y'\n#GPUS=2\n"
+    text = env_file.add_missing(former, [Choice(name="UID", value="7"), Choice(name="SERVICE", value="a")], VALUES)
+    assert text.startswith(former)
+    assert [line for line in text[len(former) :].splitlines() if line and not line.startswith("# ")] == [
+        "SERVICE=a",
+        "#IPC=private",
+    ]
+    assert env_file.add_missing(text, [], VALUES) == text
+
+
+@pytest.mark.parametrize(
+    ("former", "want"),
+    [
+        ("A=1\nPLAIN_IMAGE=x # mine\nB=2\n", "A=1\nPLAIN_IMAGE=made:1\nB=2\n"),
+        ("#PLAIN_IMAGE=debian\nB=2\n", "PLAIN_IMAGE=made:1\nB=2\n"),
+        ("B=2\n", "B=2\n\n# why\nPLAIN_IMAGE=made:1\n"),
+    ],
+    ids=["in its place", "in its comment's place", "at the end"],
+)
+def test_a_choice_is_recorded(former: str, want: str) -> None:
+    assert env_file.record(former, Choice(name="PLAIN_IMAGE", value="made:1", reason="why")) == want
+
+
+@pytest.mark.parametrize(
+    ("value", "want"),
+    [("a/b:c", "a/b:c"), ("two words", "'two words'"), ("it's $5", '"it\'s \\$5"'), ("a#b", "'a#b'"), ("", "")],
+)
+def test_values_are_quoted_as_compose_reads_them(value: str, want: str) -> None:
+    assert env_file.quote(value) == want
+
+
+def test_one_wheel_decides_torch_and_python_and_leaves_the_companions_out() -> None:
+    (wheel,) = wheels.read(["torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"])
+    chosen = {c.name: c.value for c in env_file.wheelhouse_choices(wheel, python="3.11", reason="")}
+    assert chosen == {
+        "PYTORCH_VERSION_TAG": "v2.13.0",
+        "PYTHON_VERSION": "3.11",
+        "TORCHVISION_VERSION_TAG": "",
+        "TORCHAUDIO_VERSION_TAG": "",
+        "TORCHTEXT_VERSION_TAG": "",
+    }

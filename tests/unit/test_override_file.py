@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from cresset import override_file
+from cresset.errors import CressetError
+
+HOME = [{"type": "bind", "source": "${HOME}", "target": "/mnt/home"}]
+
+
+@pytest.mark.parametrize(
+    "former",
+    [
+        "services:\n  train:\n    ports: [1:1]\n",
+        "services:\n    train:\n        ports: [1:1]\n",
+        "# mine\nservices: \n# here\n  train:\n    ports: [1:1]\nvolumes:\n  data:",
+        "volumes: {data: }\n",
+        "services:\n",
+        "",
+    ],
+    ids=["one service", "four blanks", "another key after it", "no services", "empty services", "empty file"],
+)
+def test_a_service_is_added_and_the_rest_untouched(former: str) -> None:
+    text = override_file.add_service(former, "cpu")
+    added = yaml.safe_load(text)
+    assert added["services"].pop("cpu")["volumes"] == HOME
+    before = yaml.safe_load(former) or {}
+    assert added == {**before, "services": before.get("services") or {}}
+    assert all(line in text for line in former.splitlines() if line.startswith("#"))
+
+
+def test_a_new_file_has_the_home() -> None:
+    assert yaml.safe_load(override_file.add_service(None, "cpu"))["services"]["cpu"]["volumes"] == HOME
+
+
+@pytest.mark.parametrize("former", ["services: {train: {}}\n", "services: [", "- a\n- b\n"])
+def test_what_cannot_be_added_to_is_said(former: str) -> None:
+    with pytest.raises(CressetError):
+        override_file.add_service(former, "cpu")
