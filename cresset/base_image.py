@@ -1,0 +1,67 @@
+"""The plain base image: here, pulled, or made from the host's own package mirror."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from cresset import env_file, files, host
+from cresset.configuration import Configuration
+from cresset.engine import Engine
+from cresset.env_file import Choice
+from cresset.errors import CressetError
+
+
+def ensure(resolved: Configuration, engine: Engine, *, console: Console) -> bool:
+    """See that the plain base image is here; return whether `.env` has changed for it.
+
+    A plain base that cannot be pulled is made from the host's own package mirror. CUDA bases are BuildKit's to pull:
+    nothing could take their place.
+
+    Raises:
+        CressetError: the person chose a base that is not to be had.
+    """
+    base = resolved["PLAIN_IMAGE"]
+    if resolved.dry_run or resolved.service.arguments.get("BUILD_IMAGE") != base or engine.has_image(base):
+        return False
+    if base.startswith(env_file.MADE_HERE):
+        make(engine, base.removeprefix(env_file.MADE_HERE))
+        return False
+    console.print(f"Pulling the base image {base} ...", highlight=False)
+    reason = engine.pull(base)
+    if not reason:
+        return False
+    if resolved.values["PLAIN_IMAGE"].source != "default":
+        raise CressetError(
+            f"PLAIN_IMAGE: {base} is not here and cannot be pulled: {reason.splitlines()[-1]}",
+            "log in to its registry (docker login), choose another, or make one: invoke base-image",
+        )
+    console.print(f"{base} cannot be pulled: {reason.splitlines()[-1]}", highlight=False, markup=False)
+    record(engine, console=console)
+    return True
+
+
+def record(engine: Engine, *, console: Console, suite: str = "") -> None:
+    """Make a base image from the host's own package mirror and write its name into `.env`.
+
+    Raises:
+        CressetError: this host has no such mirror, or making it failed.
+    """
+    codename = suite or host.codename()
+    if not codename:
+        raise CressetError(
+            "a base image can only be made on Debian or Ubuntu",
+            "load one from another machine (docker save, docker load) and name it: PLAIN_IMAGE=... in .env",
+        )
+    name = make(engine, codename)
+    if engine.dry_run:
+        return
+    choice = Choice(name="PLAIN_IMAGE", value=name, reason="made from this host's package mirror by invoke base-image")
+    files.write(".env", env_file.record(files.read(".env") or "", choice), mode=0o600)
+    console.print(f"Wrote PLAIN_IMAGE={name} to .env.", highlight=False)
+
+
+def make(engine: Engine, codename: str) -> str:
+    """Make the base image of a distribution's release, unless it is there, and return its name."""
+    name = env_file.MADE_HERE + codename
+    engine.run([str(files.ROOT / "misc" / "base_image.sh"), name, codename])
+    return name

@@ -1,0 +1,57 @@
+"""The order of a build: read, check, bake, report."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+
+from cresset import bake, files
+from cresset.configuration import Configuration
+from cresset.display import Progress
+from cresset.engine import Engine
+from cresset.errors import CressetError
+from cresset.rawjson import prune_records
+
+
+def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
+    """Build the service's image, show how it goes, and keep BuildKit's events.
+
+    Raises:
+        CressetError: the build failed; the exit code is docker's own.
+    """
+    service = resolved.service
+    definition = bake.define(resolved.model, service, compose_version=engine.compose_version())
+    builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
+    if engine.dry_run:
+        builder.bake(definition, feed=_ignore)
+        return
+    # The process's number, because two builds may begin in one second.
+    started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    record = files.new_record(f"{started}-{service.name}-{files.process_number()}.jsonl")
+    header = {"started": started, "service": service.name, "image": service.image, "arguments": service.arguments}
+    console.print(f"Building {service.image}", highlight=False)
+    with Progress(console=console, record=record, header=header) as progress:
+        exit_code = builder.bake(definition, feed=progress.feed)
+    outcome = progress.outcome(exit_code)
+    prune_records(files.RECORDS)
+    if exit_code:
+        raise CressetError(
+            f"the build of {service.image} failed: {outcome.error or f'exit code {exit_code}'}",
+            _remedy(outcome.error, resolved),
+            code=exit_code,
+        )
+
+
+def _ignore(_: bytes) -> None:
+    """Dry runs have no events."""
+
+
+def _remedy(error: str, resolved: Configuration) -> str:
+    if "failed to resolve source metadata" in error or "pull access denied" in error:
+        base = resolved["BUILD_IMAGE"]
+        return (
+            f"the base image {base} is neither here nor to be pulled: log in or choose another "
+            "(BUILD_IMAGE), or build without CUDA: --service cpu"
+        )
+    return f"BuildKit's events are in {files.RECORDS.relative_to(files.ROOT)}"

@@ -1,0 +1,82 @@
+"""The containers of this checkout: up, down, into them, and what there is."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from cresset.bake import up as up_command
+from cresset.configuration import Configuration
+from cresset.engine import Engine
+from cresset.errors import CressetError
+
+_COMPOSE = ("docker", "compose")
+
+
+def up(resolved: Configuration, engine: Engine) -> None:
+    """Make a fresh container from the image, in place of one that there may be."""
+    engine.run(up_command(resolved.service.name))
+
+
+def start(resolved: Configuration, engine: Engine) -> None:
+    """Start the stopped container as it was."""
+    engine.run([*_COMPOSE, "start", resolved.service.name])
+
+
+def stop(resolved: Configuration, engine: Engine) -> None:
+    """Stop the container and keep it."""
+    engine.run([*_COMPOSE, "stop", resolved.service.name])
+
+
+def down(resolved: Configuration, engine: Engine, *, only: bool) -> None:
+    """Remove the containers and networks of this checkout, or of one service only."""
+    engine.run([*_COMPOSE, "--profile", "*", "down", *([resolved.service.name] if only else [])])
+
+
+def enter(resolved: Configuration, engine: Engine, *, command: str = "") -> None:
+    """Run the shell or a command in the running container, in this process's place.
+
+    Raises:
+        CressetError: the container does not run.
+    """
+    service = resolved.service.name
+    if not engine.dry_run and not engine.is_running(resolved.model.project, service):
+        raise CressetError(f"no container of the service {service} runs", f"start one: invoke up --service {service}")
+    words = arguments(command or resolved["COMMAND"])
+    engine.become([*_COMPOSE, "exec", *_no_terminal(), service, *words])
+
+
+def run(resolved: Configuration, engine: Engine, *, command: str = "") -> None:
+    """Run the shell or a command in a container of its own, which is removed afterwards."""
+    words = arguments(command or resolved["COMMAND"])
+    engine.become([*_COMPOSE, "run", "--rm", *_no_terminal(), resolved.service.name, *words])
+
+
+def logs(resolved: Configuration, engine: Engine, *, follow: bool) -> None:
+    """Print what the container's main process wrote."""
+    engine.become([*_COMPOSE, "logs", *(["--follow"] if follow else []), resolved.service.name])
+
+
+def list_projects(engine: Engine) -> None:
+    """List all Compose projects of this host, stopped ones too."""
+    engine.become([*_COMPOSE, "ls", "--all"])
+
+
+def list_images(resolved: Configuration, engine: Engine, *, console: Console) -> None:
+    """List the images that were built for this checkout."""
+    table = Table("image", "id", "size", "age", box=None, pad_edge=False)
+    for row in engine.images(resolved.model.project):
+        table.add_row(*row)
+    console.print(table)
+
+
+def arguments(command: str) -> list[str]:
+    """Return a command line as arguments: a lone program as it is, anything else for the container's shell to read."""
+    return [command] if re.fullmatch(r"[\w./-]+", command) else ["sh", "-c", command]
+
+
+def _no_terminal() -> list[str]:
+    return [] if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() else ["--no-TTY"]

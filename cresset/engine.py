@@ -1,0 +1,198 @@
+"""The one door to docker, its CLI and its SDK, and to subprocess."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import NoReturn
+
+from cresset.errors import CressetError
+
+# Stable image ids on every store, and no question about folders outside the checkout: named contexts are there.
+_BUILDX = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Docker, as one task uses it.
+
+    Attributes:
+        environment: what each command's environment holds besides the process's own.
+        dry_run: print each command that would change something, instead of running it.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
+
+    def compose_config(self, *, dotenv: bool = True) -> str:
+        """Return what `docker compose config --format json` prints; needs no daemon.
+
+        Args:
+            dotenv: let Compose read `.env`.
+
+        Raises:
+            CressetError: no docker CLI, no Compose V2, or a file that Compose refuses.
+        """
+        env_file = [] if dotenv else ["--env-file", os.devnull]
+        done = self._capture(["docker", "compose", *env_file, "config", "--format", "json"])
+        if done.returncode:
+            raise _compose_refusal(done.stderr)
+        sys.stderr.write(done.stderr)
+        return done.stdout
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Run a command on the person's own terminal.
+
+        Raises:
+            CressetError: it failed; the exit code is docker's own, and docker has said why.
+        """
+        if self.dry_run:
+            self._show(argv)
+            return
+        code = self._subprocess(argv).returncode
+        if code:
+            raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", code=code)
+
+    def become(self, argv: Sequence[str]) -> None:
+        """Replace this process, so that resizing, Ctrl-C, tmux and the exit code are the command's own."""
+        if self.dry_run:
+            self._show(argv)
+        else:
+            _exec(list(argv), {**os.environ, **self.environment})
+
+    def bake(self, definition: str, *, feed: Callable[[bytes], None]) -> int:
+        """Build a bake definition and return the exit code; `feed` receives BuildKit's events as they come."""
+        argv = ["docker", "buildx", "bake", "--progress=rawjson", "--file=-"]
+        if self.dry_run:
+            self._show([*argv[:3], *argv[4:]], stdin=definition, extra=_BUILDX)
+            return 0
+        with subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **_BUILDX, **self.environment},
+        ) as process:
+            assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
+            assert process.stderr is not None  # noqa: S101 - the same
+            process.stdin.write(definition.encode())
+            process.stdin.close()
+            # Ctrl-C reaches BuildKit too: it cancels by itself, and `with` waits for it.
+            while chunk := os.read(process.stderr.fileno(), 65536):
+                feed(chunk)
+        return process.returncode
+
+    def ready(self) -> None:
+        """Make sure that a daemon answers and is not too old.
+
+        Raises:
+            CressetError: none answers, this person may not use it, or it is too old.
+        """
+        done = self._capture(["docker", "version", "--format", "{{.Server.Version}}"])
+        if done.returncode:
+            raise _daemon_refusal(done.stderr)
+        _require("engine", done.stdout.strip())
+
+    def compose_version(self) -> str:
+        """Return the version of Compose, N.N.N.
+
+        Raises:
+            CressetError: there is none, or it is too old.
+        """
+        done = self._capture(["docker", "compose", "version", "--short"])
+        if done.returncode:
+            raise _compose_refusal(done.stderr)
+        _require("compose", done.stdout.strip())
+        return ".".join(map(str, _numbers(done.stdout)[:3]))
+
+    def has_image(self, reference: str) -> bool:
+        """Return whether an image of that name is here."""
+        return self._capture(["docker", "image", "inspect", "--format", "{{.Id}}", reference]).returncode == 0
+
+    def pull(self, reference: str) -> str:
+        """Pull an image, and return why that failed; empty where it did not."""
+        done = self._capture(["docker", "pull", "--quiet", reference])
+        return done.stderr.strip() or f"exit code {done.returncode}" if done.returncode else ""
+
+    def is_running(self, project: str, service: str) -> bool:
+        """Return whether a container of that Compose project and service runs."""
+        labels = [f"label=com.docker.compose.project={project}", f"label=com.docker.compose.service={service}"]
+        filters = [word for label in labels for word in ("--filter", label)]
+        done = self._capture(["docker", "container", "ls", "--quiet", *filters])
+        if done.returncode:
+            raise _daemon_refusal(done.stderr)
+        return bool(done.stdout.strip())
+
+    def images(self, project: str) -> list[tuple[str, str, str, str]]:
+        """Return name, id, size and age of each image that was built for a Compose project."""
+        columns = "{{.Repository}}:{{.Tag}}\t{{.ID}}\t{{.Size}}\t{{.CreatedSince}}"
+        label = f"label=com.docker.compose.project={project}"
+        done = self._capture(["docker", "image", "ls", "--filter", label, "--format", columns])
+        if done.returncode:
+            raise _daemon_refusal(done.stderr)
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        return [(name, short_id, size, age) for name, short_id, size, age in rows]
+
+    def _capture(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return self._subprocess(argv, capture_output=True)
+
+    def _subprocess(self, argv: Sequence[str], *, capture_output: bool = False) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                argv, check=False, text=True, capture_output=capture_output, env={**os.environ, **self.environment}
+            )
+        except FileNotFoundError:
+            raise _missing(argv[0]) from None
+
+    def _show(self, argv: Sequence[str], *, stdin: str = "", extra: Mapping[str, str] | None = None) -> None:
+        words = [f"{name}={shlex.quote(value)}" for name, value in {**(extra or {}), **self.environment}.items()]
+        print(*words, shlex.join(argv), *(["<<'EOF'", f"\n{stdin}\nEOF"] if stdin else []))
+
+
+def _exec(argv: list[str], environment: Mapping[str, str]) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execvpe(argv[0], argv, environment)
+    except FileNotFoundError:
+        raise _missing(argv[0]) from None
+
+
+def _missing(program: str) -> CressetError:
+    return CressetError(f"{program} is not installed", "run: bash misc/setup.sh")
+
+
+def _daemon_refusal(text: str) -> CressetError:
+    if "permission denied" in text.lower():
+        return CressetError(
+            "this account may not use the Docker daemon", "run: bash misc/setup.sh (it offers the group docker)"
+        )
+    reason = text.strip().splitlines()[-1] if text.strip() else "no answer"
+    return CressetError(f"no Docker daemon answers: {reason}", "start it: bash misc/setup.sh")
+
+
+def _compose_refusal(text: str) -> CressetError:
+    if "is not a docker command" in text or "unknown shorthand flag" in text or "unknown flag" in text:
+        return CressetError("docker has no Compose V2 plugin", "run: bash misc/install_compose.sh")
+    reason = text.strip().splitlines()[-1] if text.strip() else "no answer"
+    return CressetError(f"docker compose: {reason}", "see docker-compose.yaml, its override and .env")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def _require(program: str, version: str) -> None:
+    lines = resources.files("cresset.data").joinpath("minimum-versions").read_text().splitlines()
+    minimum = dict(line.split() for line in lines if line and not line.startswith("#"))[program]
+    if _numbers(version) < _numbers(minimum):
+        raise CressetError(
+            f"{program} {version} is too old: {minimum} or newer is needed",
+            "upgrade it: https://docs.docker.com/engine/install/",
+        )
