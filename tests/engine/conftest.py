@@ -1,0 +1,91 @@
+"""The real engine: each test owns its names and removes what it made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cresset import host
+from tests.engine.checkout import ROOT, Checkout, copy_repository, run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine() -> None:
+    try:
+        done = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
+        reason = done.stderr.strip() if done.returncode else ""
+    except FileNotFoundError:
+        reason = "docker is not installed"
+    if reason and os.environ.get("CRESSET_ENGINE") == "required":
+        pytest.fail(f"CRESSET_ENGINE=required, but no Docker Engine answers: {reason}", pytrace=False)
+    if reason:
+        pytest.skip(f"no Docker Engine answers: {reason}")
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Make a plain base image that no build has seen before, so that every step on it is executed."""
+    codename = host.codename()
+    plain = f"cresset-base:{codename}"
+    run([str(ROOT / "misc" / "base_image.sh"), plain, codename])
+    made = []
+
+    def make() -> str:
+        name = f"cresset-test-base:{codename}-{uuid.uuid4().hex[:8]}"
+        folder = tmp_path_factory.mktemp("base")
+        (folder / "unique").write_text(name)
+        (folder / "Dockerfile").write_text(f"FROM {plain}\nCOPY unique /etc/cresset-test\n")
+        run(["docker", "build", "--quiet", "--tag", name, str(folder)])
+        made.append(name)
+        return name
+
+    yield make
+    run(["docker", "image", "rm", "--force", *made], check=False)
+
+
+@pytest.fixture(scope="session")
+def built(base: Callable[[], str]) -> Iterator[Checkout]:
+    """A clone whose image is built and whose container runs; tests put back what they change."""
+    checkout = Checkout(path=folder())
+    checkout.invoke("env", PLAIN_IMAGE=base())
+    checkout.invoke("build")
+    yield checkout
+    checkout.remove()
+
+
+@pytest.fixture(scope="module")
+def clone(built: Checkout) -> Iterator[Callable[[], Checkout]]:
+    """Make further clones, with the settings of the built one."""
+    made = []
+
+    def make() -> Checkout:
+        checkout = Checkout(path=folder())
+        project, image = f"cresset-test-{uuid.uuid4().hex[:8]}", f"cresset:test-{uuid.uuid4().hex[:8]}"
+        (checkout.path / ".env").write_text((built.path / ".env").read_text())
+        checkout.set(COMPOSE_PROJECT_NAME=project, IMAGE_NAME=image)
+        made.append(checkout)
+        return checkout
+
+    yield make
+    for checkout in made:
+        checkout.remove()
+
+
+def folder() -> Path:
+    """Return a fresh clone in a folder that every account may enter, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="cresset-test-"))
+    path.chmod(0o755)
+    copy_repository(path)
+    return path

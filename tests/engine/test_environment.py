@@ -1,0 +1,171 @@
+"""`.env`, the override file and the settings, as Compose reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.engine.checkout import Checkout, run
+from tests.engine.conftest import folder
+
+
+@pytest.fixture
+def bare() -> Iterator[Checkout]:
+    """A fresh clone, without `.env`."""
+    checkout = Checkout(path=folder())
+    yield checkout
+    run(["rm", "-r", str(checkout.path)])
+
+
+def test_env_writes_a_private_file_once(bare: Checkout) -> None:
+    bare.invoke("env")
+    path = bare.path / ".env"
+    assert path.stat().st_mode & 0o777 == 0o600
+    first = path.read_text()
+    assert "\nUID=" in first
+    assert "\n#GPUS=all\n" in first
+    assert "stays as it is" in bare.invoke("env").out
+    assert path.read_text() == first
+
+
+def test_env_update_adds_what_is_missing_and_changes_nothing(bare: Checkout) -> None:
+    path = bare.path / ".env"
+    path.write_text("UID=4711\nGPUS='2' # mine\n")
+    bare.invoke("env", "--update")
+    assert path.read_text().startswith("UID=4711\nGPUS='2' # mine\n")
+    assert (bare.setting("UID"), bare.setting("GPUS")) == ("4711", "2")
+    assert "\nCOMPOSE_PROJECT_NAME=" in path.read_text()
+    again = path.read_text()
+    bare.invoke("env", "--update")
+    assert path.read_text() == again
+
+
+def test_a_host_without_a_gpu_gets_the_service_cpu(bare: Checkout, tmp_path: Path) -> None:
+    bare.invoke("env", PATH=f"{tmp_path}:/usr/local/bin:/usr/bin:/bin")
+    assert bare.setting("SERVICE") == "cpu"
+
+
+def test_what_is_set_on_the_command_line_is_written(bare: Checkout) -> None:
+    bare.invoke("env", "--service", "train", "--set", "GPUS=1")
+    assert "\nSERVICE=train\n" in (bare.path / ".env").read_text()
+    assert "\nGPUS=1\n" in (bare.path / ".env").read_text()
+
+
+def test_without_an_index_the_newest_wheel_of_the_wheelhouse_decides(bare: Checkout, tmp_path: Path) -> None:
+    for version in ("2.9.0", "2.10.0"):
+        (tmp_path / f"torch-{version}+cpu-cp311-cp311-manylinux_2_28_x86_64.whl").touch()
+        (tmp_path / f"torch-{version}+cpu-cp311-cp311-manylinux_2_28_aarch64.whl").touch()
+    (tmp_path / "torch-2.14.1+cu130-cp311-cp311-manylinux_2_28_x86_64.whl").touch()
+    nowhere = "PYTORCH_INDEX_URL=https://index.invalid/whl"
+    out = bare.invoke(
+        "env", "--service", "cpu", "--set", nowhere, "--set", "PYTHON_VERSION=3.11", WHEELHOUSE=str(tmp_path)
+    ).out
+    assert "no wheel index answers" in " ".join(out.split())
+    assert bare.setting("PYTORCH_VERSION_TAG") == "v2.10.0"
+    assert bare.setting("TORCHVISION_VERSION_TAG") == ""
+    assert bare.setting("WHEELHOUSE") == str(tmp_path)
+
+
+def test_a_version_that_is_not_to_be_had_is_refused_and_nothing_written(bare: Checkout) -> None:
+    refused = bare.invoke(
+        "env",
+        "--set",
+        "PYTORCH_INDEX_URL=https://index.invalid/whl",
+        "--set",
+        "PYTORCH_VERSION_TAG=v2.5.0",
+        check=False,
+    )
+    assert refused.code == 2
+    assert "torch v2.5.0" in refused.out
+    assert not (bare.path / ".env").exists()
+
+
+def test_every_source_is_named(bare: Checkout) -> None:
+    bare.invoke("env", "--service", "cpu")
+    bare.set(GPUS="1", IPC="host")
+    rows = json.loads(bare.invoke("config", "--json", "--set", "NETWORK=host", SHM_SIZE="1gb", GPUS="3").out)
+    assert all(set(row) == {"name", "value", "source", "help"} and row["help"] for row in rows)
+    found = {row["name"]: (row["value"], row["source"]) for row in rows}
+    assert found["NETWORK"] == ("host", "--set")
+    assert found["SHM_SIZE"] == ("1gb", "shell")
+    assert found["GPUS"] == ("3", "shell")
+    assert found["IPC"] == ("host", ".env")
+    assert found["USE_CUDA"] == ("0", "service")
+    assert found["CUDNN_VERSION"] == ("", "default")
+    assert "IPC" in bare.invoke("config").out
+
+
+def test_a_preset_cannot_be_undone(bare: Checkout) -> None:
+    bare.invoke("env", "--service", "cpu")
+    bare.set(USE_CUDA="1")
+    assert bare.setting("USE_CUDA") == "0"
+    refused = bare.invoke("build-only", "--set", "USE_CUDA=1", "--dry-run", check=False)
+    assert refused.code == 2
+    assert "the service cpu fixes it" in refused.out
+
+
+def test_over_writes_what_compose_accepts_and_adds_services(bare: Checkout) -> None:
+    bare.invoke("env", "--service", "cpu")
+    bare.invoke("over")
+    mounts = json.loads(bare.compose("config", "--format", "json").out)["services"]["cpu"]["volumes"]
+    assert "/mnt/home" in [mount["target"] for mount in mounts]
+    assert "/opt/project" in [mount["target"] for mount in mounts]
+    path = bare.path / "docker-compose.override.yaml"
+    path.write_text(path.read_text() + "volumes:\n  data: # mine\n")
+    bare.invoke("over", "--service", "train")
+    content = yaml.safe_load(path.read_text())
+    assert set(content["services"]) == {"cpu", "train"}
+    assert "data: # mine" in path.read_text()
+    assert "stays as it is" in bare.invoke("over", "--service", "train").out
+    bare.compose("--profile", "*", "config", "--quiet")
+
+
+def test_the_train_service_resolves_and_dry_runs(bare: Checkout) -> None:
+    bare.invoke("env", "--service", "train")
+    assert bare.setting("BUILD_IMAGE") == "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04"
+    printed = bare.invoke("build", "--dry-run").out
+    assert '"train"' in printed
+    section = json.loads(bare.compose("config", "--format", "json").out)["services"]["train"]
+    (device,) = section["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"capabilities": ["gpu"], "count": -1, "driver": "nvidia"}
+
+
+@pytest.mark.parametrize("task", ["up", "exec", "down", "start", "stop", "run", "logs", "over"])
+def test_without_env_a_task_says_what_to_type(bare: Checkout, task: str) -> None:
+    refused = bare.invoke(task, check=False)
+    assert refused.code == 2
+    assert refused.lines == [".env is missing: nobody has said yet what this host needs", "  run: invoke env"]
+
+
+@pytest.mark.parametrize("task", ["build", "up", "exec", "ls"])
+def test_no_daemon_is_two_lines(bare: Checkout, task: str) -> None:
+    bare.invoke("env")
+    refused = bare.invoke(task, check=False, DOCKER_HOST="unix:///nowhere/docker.sock")
+    if task != "ls":
+        assert refused.code == 2
+        assert "Traceback" not in refused.out
+        assert "bash misc/setup.sh" in refused.lines[-1]
+    else:
+        assert refused.code != 0
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["build", "--service", "gpu"], "there is no service 'gpu'"),
+        (["build", "--set", "CUDA_VERISON=1"], "--set: there is no setting 'CUDA_VERISON'"),
+        (["up", "--set", "NETWORK"], "--set: 'NETWORK' is not NAME=VALUE"),
+        (["config", "--set", "CUDA_VERSION=13.0"], "CUDA_VERSION (from --set): '13.0' is not a version of CUDA"),
+    ],
+    ids=["service", "misspelt setting", "no value", "bad value"],
+)
+def test_bad_input_is_two_lines_and_exit_code_2(bare: Checkout, words: list[str], line: str) -> None:
+    bare.invoke("env")
+    refused = bare.invoke(*words, check=False)
+    assert refused.code == 2
+    assert refused.lines[0] == line
+    assert len(refused.lines) == 2
