@@ -42,6 +42,11 @@ class Value:
     source: str
     help: str
 
+    @property
+    def meaning(self) -> str:
+        """The help without its verb, for a table."""
+        return self.help.removeprefix("is ").removeprefix("are ")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:

@@ -200,7 +200,7 @@ def show(request: Request, *, console: Console, as_json: bool = False) -> None:
     resolved, _ = load(request, needs_env=False)
     if as_json:
         rows = [
-            {"name": value.name, "value": value.value, "source": value.source, "help": value.help}
+            {"name": value.name, "value": value.value, "source": value.source, "help": value.meaning}
             for value in resolved.values.values()
         ]
         print(json.dumps(rows, indent=2))
@@ -210,5 +210,5 @@ def show(request: Request, *, console: Console, as_json: bool = False) -> None:
         table.add_column(title, overflow="fold")
     for value in resolved.values.values():
         style = "dim" if value.source == "default" else ""
-        table.add_row(value.name, value.value, value.source, value.help, style=style)
+        table.add_row(value.name, value.value, value.source, value.meaning, style=style)
     console.print(table)

@@ -1,0 +1,56 @@
+"""README and docs agree with the code. `CRESSET_RENEW=1 pytest tests/unit/test_readme.py` renews the generated table."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import yaml
+
+from cresset import dockerfile, settings
+from cresset.configuration import Value
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+BETWEEN = re.compile(r"(?<=<!-- settings: begin -->\n).*?(?=<!-- settings: end -->)", re.DOTALL)
+
+
+def table() -> str:
+    """Return the settings as README has them, from the lines that are their home."""
+    arguments = {argument.name: argument for argument in dockerfile.parse((ROOT / "Dockerfile").read_text()).arguments}
+    own = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["x-cresset"]
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    for row in settings.SETTINGS:
+        if row.is_argument:
+            default, meaning = arguments[row.name].default or "", arguments[row.name].description or ""
+        else:
+            default, meaning = re.sub(r"^\$\{\w+:?-(.*)\}$", r"\1", own.get(row.name, "")), row.help
+        shown = f"`{default}`" if default else ""
+        value = Value(name=row.name, value=default, source="default", help=meaning)
+        lines.append(f"| `{row.name}` | {shown} | {value.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_settings_table_is_the_one_of_the_code() -> None:
+    text = README.read_text()
+    if os.environ.get("CRESSET_RENEW"):
+        README.write_text(BETWEEN.sub(lambda _: table(), text))
+    assert BETWEEN.findall(README.read_text()) == [table()]
+
+
+def test_readme_stays_readable() -> None:
+    assert len(README.read_text().splitlines()) < 250
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    for page in [README, *ROOT.glob("docs/*.md"), ROOT / "CHANGELOG.md"]:
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_task_is_in_the_readme() -> None:
+    names = re.findall(r"^def (\w+?)_?\(\n?\s*_: Context", (ROOT / "tasks.py").read_text(), re.MULTILINE)
+    missing = [name for name in names if f"invoke {name.replace('_', '-')}" not in README.read_text()]
+    assert names
+    assert missing == []
