@@ -1,4 +1,4 @@
-"""README and docs agree with the code. `CRESSET_RENEW=1 pytest tests/unit/test_readme.py` renews the generated table."""
+"""README and docs agree with the code; `CRESSET_RENEW=1 pytest tests/unit/test_readme.py` renews the table."""
 
 from __future__ import annotations
 
