@@ -36,11 +36,9 @@ def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
     outcome = progress.outcome(exit_code)
     prune_records(files.RECORDS)
     if exit_code:
-        raise CressetError(
-            f"the build of {service.image} failed: {outcome.error or f'exit code {exit_code}'}",
-            _remedy(outcome.error, resolved),
-            code=exit_code,
-        )
+        # What BuildKit says is on the screen already.
+        hint = _remedy(outcome.error, resolved)
+        raise CressetError(f"the build of {service.image} failed", hint, code=exit_code)
 
 
 def _ignore(_: bytes) -> None:
