@@ -9,6 +9,7 @@ from cresset import compose, dockerfile, settings
 from cresset.compose import Model, Service
 from cresset.dockerfile import Dockerfile
 from cresset.errors import CressetError
+from cresset.settings import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Configuration:
     Attributes:
         service: the service that the task acts on.
         model: the whole project.
+        recipe: the Dockerfile.
         values: every setting, by name.
         environment: what the environment of each docker command has to hold besides the process's own.
         dry_run: print instead of run.
@@ -62,6 +64,7 @@ class Configuration:
 
     service: Service
     model: Model
+    recipe: Dockerfile
     values: Mapping[str, Value]
     environment: Mapping[str, str]
     dry_run: bool
@@ -107,27 +110,36 @@ def resolve(
             raise CressetError(
                 f"--set {name}: the service {service} fixes it to {chosen.arguments[name]!r}", "use another --service"
             )
-    extra = environment(request, service)
-    # What x-cresset cannot hold, because Compose itself reads it.
-    known = {**model.settings, "COMPOSE_PROJECT_NAME": model.project, "COMPOSE_PROFILES": service, "SERVICE": service}
-    known["IMAGE_NAME"] = chosen.image
-    defaults = arguments(recipe)
-    given = dockerfile.global_values(recipe, chosen.arguments)
+    # What x-cresset cannot know.
+    own = {"COMPOSE_PROJECT_NAME": model.project, "COMPOSE_PROFILES": service, "SERVICE": service}
+    given = {**dockerfile.global_values(recipe, chosen.arguments), **model.settings, **own, "IMAGE_NAME": chosen.image}
     values = {}
-    for row in settings.SETTINGS:
-        if row.is_argument:
-            value, meaning = given[row.name], defaults[row.name]
-        else:
-            value, meaning = known[row.name], row.help
+    for row, meaning in _meanings(recipe):
         source = _source(row.name, request=request, fixed=fixed, shell=shell, env_file=env_file)
-        row.check(value, source)
-        values[row.name] = Value(name=row.name, value=value, source=source, help=meaning)
-    return Configuration(service=chosen, model=model, values=values, environment=extra, dry_run=request.dry_run)
+        row.check(given[row.name], source)
+        values[row.name] = Value(name=row.name, value=given[row.name], source=source, help=meaning)
+    return Configuration(
+        service=chosen,
+        model=model,
+        recipe=recipe,
+        values=values,
+        environment=environment(request, service),
+        dry_run=request.dry_run,
+    )
 
 
-def arguments(recipe: Dockerfile) -> dict[str, str]:
-    """Return the meaning of each of a Dockerfile's global arguments, by name."""
-    return {argument.name: argument.description or "" for argument in recipe.arguments}
+def defaults(model: Model, recipe: Dockerfile) -> dict[str, Value]:
+    """Return every setting with the value that it has when nobody sets it, whatever the service."""
+    given = {**dockerfile.global_values(recipe, {}), **model.settings}
+    return {
+        row.name: Value(name=row.name, value=given.get(row.name, ""), source="default", help=meaning)
+        for row, meaning in _meanings(recipe)
+    }
+
+
+def _meanings(recipe: Dockerfile) -> list[tuple[Setting, str]]:
+    described = {argument.name: argument.description or "" for argument in recipe.arguments}
+    return [(row, row.help or described[row.name]) for row in settings.SETTINGS]
 
 
 def _source(

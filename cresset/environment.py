@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from urllib.parse import urljoin
 
 from rich.console import Console
 from rich.table import Table
 
-from cresset import compose, configuration, dockerfile, env_file, files, host, override_file, settings, wheels
-from cresset.configuration import Configuration, Request, Value
+from cresset import availability, compose, configuration, dockerfile, env_file, files, host, override_file
+from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
 from cresset.env_file import Choice
 from cresset.errors import CressetError
 
 COMPOSE_FILE = "docker-compose.yaml"
-
-# Where a pull without a registry in its name goes.
-_REGISTRY = "https://registry-1.docker.io/v2/"
 
 
 def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tuple[Configuration, Engine]:
@@ -79,11 +75,12 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
     choices = env_file.host_choices(facts, service=service, path=str(files.ROOT))
     reason = "an NVIDIA GPU answers" if facts.has_gpu else "no NVIDIA GPU answers"
     choices[0] = Choice(name="SERVICE", value=service, reason="" if request.service else reason)
-    choices += _choose_wheels(resolved, facts, console)
+    found, warning = availability.choose_wheels(resolved, facts)
+    choices += found
     # What was said for this host by hand, on the command line or in the shell, holds from now on.
     said = (value for value in resolved.values.values() if value.source in {"--set", "shell"})
     choices += [Choice(name=value.name, value=value.value, reason=f"from {value.source}") for value in said]
-    defaults = {row.name: _default(row.name, resolved) for row in settings.SETTINGS}
+    defaults = configuration.defaults(resolved.model, resolved.recipe)
     text = (
         env_file.compose_text(choices, defaults) if former is None else env_file.add_missing(former, choices, defaults)
     )
@@ -92,75 +89,10 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
         return
     files.write(".env", text, mode=0o600)
     _show_choices(choices, former=former, text=text, console=console)
+    if warning:
+        console.print(f"Warning: {warning}", markup=False)
     for url in facts.hidden_indexes:
         console.print(f"Not used: {url}, because a build sees no folder of this host but the wheelhouse.", markup=False)
-
-
-def _default(name: str, resolved: Configuration) -> Value:
-    value = resolved.values[name]
-    unset = {"IMAGE_NAME": "", "CA_BUNDLE": ""}.get(name)
-    return value if unset is None else Value(name=name, value=unset, source="default", help=value.help)
-
-
-def _choose_wheels(resolved: Configuration, facts: host.Host, console: Console) -> list[Choice]:
-    """Return the versions to write where the defaults are not to be had; see that those asked for are."""
-    if resolved["PYTORCH_FETCH_NIGHTLY"] == "1":
-        return []
-    label = wheels.variant(use_cuda=resolved["USE_CUDA"], cuda_version=resolved["CUDA_VERSION"])
-    index = (resolved["PYTORCH_INDEX_URL"] or f"{wheels.OFFICIAL_INDEX}/{label}").rstrip("/") + "/"
-    ca_bundle = facts.ca_bundle if resolved["CA_BUNDLE"] == os.devnull else resolved["CA_BUNDLE"]
-    given = resolved.values["WHEELHOUSE"].source != "default"
-    wheelhouse = resolved["WHEELHOUSE"] if given else facts.wheelhouse
-    here = wheels.read(host.wheels(wheelhouse))
-    page = host.fetch(urljoin(index, "torch/"), ca_bundle=ca_bundle)
-    choices: list[Choice] = []
-    python = ".".join(resolved["PYTHON_VERSION"].split(".")[:2])
-    if page is None and resolved.values["PYTHON_VERSION"].source == "default":
-        base, choices = _offline_base(resolved, facts, ca_bundle)
-        python = env_file.python_of(base)
-
-    def find(name: str, offered: tuple[wheels.Wheel, ...], version: str = "") -> wheels.Wheel | None:
-        return wheels.newest(
-            (*here, *offered), name=name, python=python, machine=facts.machine, variant=label, version=version
-        )
-
-    for tag in ("PYTORCH", "TORCHVISION", "TORCHAUDIO", "TORCHTEXT"):
-        value = resolved.values[f"{tag}_VERSION_TAG"]
-        if value.source == "default" or not value.value:
-            continue
-        package = {"PYTORCH": "torch"}.get(tag, tag.lower())
-        listing = host.fetch(urljoin(index, f"{package}/"), ca_bundle=ca_bundle) if page is not None else None
-        if not find(package, wheels.listed(listing or ""), value.value.removeprefix("v")):
-            where = f"{index} has none" if page is not None else f"{index} does not answer"
-            raise CressetError(
-                f"{package} {value.value} ({label}, Python {python}, {facts.machine}) is not to be had: {where}, "
-                f"and neither does {wheelhouse or 'a wheelhouse'} have it",
-                "choose another version, or name a folder that has the wheel: --set WHEELHOUSE=DIR",
-            )
-    if page is not None or resolved.values["PYTORCH_VERSION_TAG"].source != "default":
-        return choices
-    wheel = find("torch", ())
-    if wheel is None:
-        console.print(
-            f"Warning: {index} does not answer, and no wheelhouse with a torch wheel is known. "
-            "Builds will need one of them: set WHEELHOUSE or PYTORCH_INDEX_URL in .env.",
-            highlight=False,
-        )
-        return choices
-    reason = f"the newest wheel that fits in {wheelhouse}; no wheel index answers"
-    return choices + env_file.wheelhouse_choices(wheel, python=python, reason=reason)
-
-
-def _offline_base(resolved: Configuration, facts: host.Host, ca_bundle: str) -> tuple[str, list[Choice]]:
-    """Return the base image whose interpreter counts, and what to write where no registry has it."""
-    base = resolved.service.arguments.get("BUILD_IMAGE", "")
-    is_default = resolved.values["PLAIN_IMAGE"].source == "default"
-    if base != resolved["PLAIN_IMAGE"] or not is_default or not facts.codename:
-        return base or resolved["BUILD_IMAGE"], []
-    if host.answers(_REGISTRY, ca_bundle=ca_bundle):
-        return base, []
-    made = env_file.MADE_HERE + facts.codename
-    return made, [Choice(name="PLAIN_IMAGE", value=made, reason="no registry answers: it is made on this host")]
 
 
 def _show_choices(choices: list[Choice], *, former: str | None, text: str, console: Console) -> None:
@@ -170,6 +102,8 @@ def _show_choices(choices: list[Choice], *, former: str | None, text: str, conso
     console.print("Wrote .env:" if former is None else "Added to .env what it lacked.", highlight=False)
     if former is None:
         table = Table.grid(padding=(0, 2))
+        for _ in ("setting", "value", "reason"):
+            table.add_column(overflow="fold")
         for choice in {choice.name: choice for choice in choices}.values():
             table.add_row(f"  {choice.name}", choice.value or "(none)", f"[dim]{choice.reason}[/dim]")
         console.print(table)

@@ -49,12 +49,12 @@ def write(name: str, text: str, *, mode: int = 0o644) -> None:
     Raises:
         CressetError: the checkout cannot be written or the disk is full; what was there is untouched.
     """
-    path = ROOT / name
+    path = (ROOT / name).resolve()
     temporary = ""
     try:
         if path.exists():
             mode = path.stat().st_mode & 0o777
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".cresset-")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

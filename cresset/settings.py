@@ -188,7 +188,9 @@ SETTINGS = (
     Setting(name="SHM_SIZE", form=SIZE, help="is the size of the container's own shared memory"),
     Setting(name="NETWORK", form=_one_of("bridge", "host", "none"), help="is the container's network"),
     Setting(name="WHEELHOUSE", form=NON_EMPTY, help="is a folder of wheels that is asked before any index"),
-    Setting(name="CA_BUNDLE", form=ABSOLUTE, help="is the host's CA certificates, where the usual ones do not do"),
+    Setting(
+        name="CA_BUNDLE", form=_or_empty(ABSOLUTE), help="is the host's CA certificates, where the usual ones do not do"
+    ),
     Setting(name="INDEX_URL", form=_or_empty(URL), help="is the index of Python packages; empty is PyPI"),
     Setting(name="EXTRA_INDEX_URL", form=_or_empty(URLS), help="are further indexes of Python packages"),
     Setting(name="TRUSTED_HOST", form=ANYTHING, help="are hosts of indexes whose certificate is not checked"),

@@ -27,13 +27,14 @@ FLOORS = (
     {"bake", "display", "dockerfile", "override_file"},
     {"configuration"},
     {"env_file"},
+    {"availability"},
     {"base_image", "build", "container", "environment"},
     {"tasks"},
 )
 # Known to the last stages only, or to no stage at all.
 PERSONAL = {"UID", "GID", "USR", "GRP", "TZ", "PROJECT_ROOT"}
 # BuildKit's own arguments: they are in no key.
-PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+PROXIES = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"}
 
 
 def imports(module: Path) -> set[str]:
