@@ -35,9 +35,9 @@ ARG CUDNN_VERSION=
 ARG IMAGE_FLAVOR=devel
 # LINUX_DISTRO is the distribution in the base image's tag
 ARG LINUX_DISTRO=ubuntu
-# DISTRO_VERSION is the release of that distribution
+# DISTRO_VERSION is the release in the base image's tag
 ARG DISTRO_VERSION=24.04
-# BUILD_IMAGE is the base image of the build stages, made of the five settings above unless given
+# BUILD_IMAGE is the base image of the build stages; by default NVIDIA's of those versions
 ARG BUILD_IMAGE=nvidia/cuda:${CUDA_VERSION}-cudnn${CUDNN_VERSION}-${IMAGE_FLAVOR}-${LINUX_DISTRO}${DISTRO_VERSION}
 # TRAIN_IMAGE is the base image of the train stages
 ARG TRAIN_IMAGE=${BUILD_IMAGE}
@@ -62,13 +62,13 @@ ARG PYTORCH_FETCH_NIGHTLY=0
 
 # ADD_USER is include for the host's user inside the container, exclude for root
 ARG ADD_USER=include
-# UID is the number of that user
+# UID is the number of the user inside the container
 ARG UID=1000
-# GID is the number of its group
+# GID is the number of that user's group
 ARG GID=1000
-# USR is the name of that user
+# USR is the name of the user inside the container
 ARG USR=user
-# GRP is the name of its group
+# GRP is the name of that user's group
 ARG GRP=user
 # TZ is the time zone, an IANA name
 ARG TZ=Etc/UTC
