@@ -125,8 +125,8 @@ def up(_: Context, service: str | None = None, set_: list[str] | None = None, dr
     """Start a fresh container of the image; what was changed in the former one is gone."""
     request = ask(service, set_, dry_run)
     resolved, engine = environment.load(request)
-    if not dry_run and not engine.has_image(resolved.service.image):
-        console.print(f"The image {resolved.service.image} is not here yet.")
+    if not dry_run and (reason := container.why_build(resolved, engine)):
+        console.print(reason)
         resolved, engine = build_image(request)
     container.up(resolved, engine)
 

@@ -21,6 +21,18 @@ def up(resolved: Configuration, engine: Engine) -> None:
     engine.run(up_command(resolved.service.name))
 
 
+def why_build(resolved: Configuration, engine: Engine) -> str:
+    """Return why a container cannot be started without a build; empty if it can."""
+    image = resolved.service.image
+    project = engine.project_of(image)
+    if project is None:
+        return f"The image {image} is not here yet."
+    # A name that the person chose may be an image from anywhere; the default name is one for all of their checkouts.
+    if project != resolved.model.project and not resolved.model.settings["IMAGE_NAME"]:
+        return f"The image {image} is that of another checkout ({project or 'unknown'})."
+    return ""
+
+
 def start(resolved: Configuration, engine: Engine) -> None:
     """Start the stopped container as it was."""
     engine.run([*_COMPOSE, "start", resolved.service.name])

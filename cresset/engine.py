@@ -115,6 +115,12 @@ class Engine:
         """Return whether an image of that name is here."""
         return self._capture(["docker", "image", "inspect", "--format", "{{.Id}}", reference]).returncode == 0
 
+    def project_of(self, reference: str) -> str | None:
+        """Return the Compose project that an image was built for, None where there is no image of that name."""
+        label = '{{index .Config.Labels "com.docker.compose.project"}}'
+        done = self._capture(["docker", "image", "inspect", "--format", label, reference])
+        return None if done.returncode else done.stdout.strip()
+
     def pull(self, reference: str) -> str:
         """Pull an image, and return why that failed; empty where it did not."""
         done = self._capture(["docker", "pull", "--quiet", reference])

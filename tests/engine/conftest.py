@@ -59,7 +59,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]
 def built(base: Callable[[], str]) -> Iterator[Checkout]:
     """A clone whose image is built and whose container runs; tests put back what they change."""
     checkout = Checkout(path=folder())
-    checkout.invoke("env", PLAIN_IMAGE=base())
+    # A name of its own: the default one may be that of a checkout in use.
+    checkout.invoke("env", PLAIN_IMAGE=base(), IMAGE_NAME=f"cresset:test-{uuid.uuid4().hex[:8]}")
     checkout.invoke("build")
     yield checkout
     checkout.remove()

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import termios
 import time
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from tests.engine.checkout import Checkout, run
@@ -52,7 +54,7 @@ def test_builds_by_hand_and_by_task_are_each_others_cache(built: Checkout) -> No
 
 def steps_of(log: str) -> set[str]:
     """Return how the steps of a plain log ended; a FROM of a local image says CACHED at random."""
-    steps = re.findall(r"^#(\d+) \[\S+ \S+ \d+/\d+\] (?!FROM)", log, re.MULTILINE)
+    steps = re.findall(r"^#(\d+) \[[^\]]* \d+/\d+\] (?!FROM)", log, re.MULTILINE)
     assert steps, log
     return {end for number, end in re.findall(r"^#(\d+) (CACHED|DONE|ERROR)", log, re.MULTILINE) if number in steps}
 
@@ -128,11 +130,9 @@ def test_another_folder_is_mounted_without_a_build(built: Checkout, tmp_path: Pa
 
 
 def test_run_is_a_container_of_its_own_that_is_removed(built: Checkout) -> None:
-    before = run(["docker", "ps", "--all", "--quiet"]).out
-    assert (
-        built.invoke("run", "--command", "cat /etc/hostname").out.strip() not in built.inside("cat /etc/hostname").out
-    )
-    assert run(["docker", "ps", "--all", "--quiet"]).out == before
+    before = built.compose("ps", "--all", "--quiet").out
+    assert built.invoke("run", "--command", "cat /etc/hostname").out != built.inside("cat /etc/hostname").out
+    assert built.compose("ps", "--all", "--quiet").out == before
 
 
 def test_ls_and_logs(built: Checkout) -> None:
@@ -155,6 +155,18 @@ def test_up_builds_an_image_that_is_not_here(built: Checkout) -> None:
     run(["docker", "image", "rm", built.image])
     assert "is not here yet" in built.invoke("up").out
     assert built.container()
+
+
+def test_up_does_not_take_another_checkouts_image_of_the_same_name(built: Checkout, tmp_path: Path) -> None:
+    mine = replace(built, extra={"IMAGE_NAME": "", "USR": f"test-{uuid.uuid4().hex[:8]}"})
+    (tmp_path / "Dockerfile").write_text(f"FROM {built.image}\nLABEL com.docker.compose.project=another\n")
+    run(["docker", "build", "--quiet", "--tag", mine.image, str(tmp_path)])
+    try:
+        assert "that of another checkout (another)" in mine.invoke("up").out
+        assert "another checkout" not in mine.invoke("up").out
+    finally:
+        built.invoke("up")
+        run(["docker", "image", "rm", mine.image])
 
 
 def test_the_shell_is_zsh_with_a_prompt_and_no_globbing_for_pip(built: Checkout) -> None:
