@@ -27,9 +27,9 @@ HELP = {
     "images": "the images of this checkout instead, with size and age",
     "json": "for scripts: a list of objects name, value, source, help",
     "service": "a service of docker-compose.yaml; otherwise the setting SERVICE says which",
-    "set_": "NAME=VALUE, a setting for this call only; repeatable",
+    "set_": "NAME=VALUE, a setting for this call; repeatable; `env` writes it",
     "suite": "the release to make, like bookworm; otherwise this host's own",
-    "update": "add what an existing .env lacks; nothing in it is changed",
+    "update": "add what an existing .env does not set; of what it sets, only what --set names is changed",
 }
 
 console = Console(highlight=False)
@@ -44,6 +44,8 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
             body(*args, **options)
         except CressetError as error:
             raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
+        except KeyboardInterrupt:
+            raise Exit("\ninterrupted; what was built so far is in the cache", code=130) from None
 
     options = list(inspect.signature(body).parameters)[1:]
     described = {name.strip("_"): HELP[name] for name in options}
@@ -63,11 +65,22 @@ def build_image(request: Request) -> tuple[Configuration, Engine]:
     """Build the image; what is missing for it, `.env` and a plain base image, is made first."""
     environment.ensure_env(request, console=console)
     resolved, engine = environment.load(request, needs_env=not request.dry_run)
+    environment.require_paths(resolved)
     if not request.dry_run:
         engine.ready()
     if base_images.ensure(resolved, engine, console=console):
         resolved, engine = environment.load(request)
     builds.build(resolved, engine, console=console)
+    return resolved, engine
+
+
+def ready_to_start(request: Request) -> tuple[Configuration, Engine]:
+    """Return what a new container needs, its image among it: one that is not here is built."""
+    resolved, engine = environment.load(request)
+    environment.require_paths(resolved)
+    if not request.dry_run and (reason := container.why_build(resolved, engine)):
+        console.print(reason)
+        return build_image(request)
     return resolved, engine
 
 
@@ -123,12 +136,7 @@ def build_only(_: Context, service: str | None = None, set_: list[str] | None = 
 @task
 def up(_: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False) -> None:
     """Start a fresh container of the image; what was changed in the former one is gone."""
-    request = ask(service, set_, dry_run)
-    resolved, engine = environment.load(request)
-    if not dry_run and (reason := container.why_build(resolved, engine)):
-        console.print(reason)
-        resolved, engine = build_image(request)
-    container.up(resolved, engine)
+    container.up(*ready_to_start(ask(service, set_, dry_run)))
 
 
 @task
@@ -164,7 +172,7 @@ def run(
     command: str | None = None,
 ) -> None:
     """Run the shell or a command in a container of its own, for debugging; it is removed afterwards."""
-    container.run(*environment.load(ask(service, set_, dry_run)), command=command or "")
+    container.run(*ready_to_start(ask(service, set_, dry_run)), command=command or "")
 
 
 @task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from cresset import env_file, host, wheels
+from cresset import env_file, files, host, wheels
 from cresset.configuration import Configuration
 from cresset.env_file import Choice
 from cresset.errors import CressetError
@@ -30,7 +30,7 @@ class Sources:
     Attributes:
         index: the index of PyTorch's wheels, with a slash at its end.
         answers: whether it does.
-        house: the wheelhouse; empty where there is none.
+        house: the wheelhouse.
         label: the variant that the settings ask for, like cpu.
         machine: the processor.
         ca_bundle: the certificates to trust; empty for the usual ones.
@@ -65,16 +65,18 @@ def choose_wheels(resolved: Configuration, facts: Host) -> tuple[list[Choice], s
     choices: list[Choice] = []
     if not sources.answers and resolved.values["PYTHON_VERSION"].source == "default":
         base, choices = _choose_base(resolved, facts, sources)
-        python = env_file.python_of(base)
+        if python := env_file.python_of(base):
+            # Another one would have to be fetched, most likely from where nothing answers either.
+            choices.append(Choice(name="PYTHON_VERSION", value=python, reason=f"the one that {base} has"))
     _refuse_what_is_not_there(resolved, sources, python)
     if sources.answers or resolved.values["PYTORCH_VERSION_TAG"].source != "default":
         return choices, ""
     wheel = sources.find("torch", python=python)
     if wheel is None:
         warning = (
-            f"{sources.index} does not answer, and no wheelhouse with a torch wheel"
-            f"{f' for Python {python}' if python else ''} is known; builds will need one of them: "
-            "set WHEELHOUSE or PYTORCH_INDEX_URL in .env"
+            f"{sources.index} does not answer, and {sources.house} has no torch wheel"
+            f"{f' for Python {python}' if python else ''}; builds need one of them: "
+            "name a folder of wheels with `invoke env --update --set WHEELHOUSE=DIR`"
         )
         return choices, warning
     reason = f"the newest wheel that fits in {sources.house}; no wheel index answers"
@@ -85,11 +87,12 @@ def _look(resolved: Configuration, facts: Host) -> Sources:
     label = wheels.variant(use_cuda=resolved["USE_CUDA"], cuda_version=resolved["CUDA_VERSION"])
     index = (resolved["PYTORCH_INDEX_URL"] or f"{wheels.OFFICIAL_INDEX}/{label}").rstrip("/") + "/"
     ca_bundle = resolved["CA_BUNDLE"] or facts.ca_bundle
-    given = resolved.values["WHEELHOUSE"].source != "default"
+    # The one that was named, else pip's, else the folder of the checkout.
+    named = resolved.values["WHEELHOUSE"].source != "default" or not facts.wheelhouse
     return Sources(
         index=index,
         answers=host.answers(urljoin(index, "torch/"), ca_bundle=ca_bundle),
-        house=resolved["WHEELHOUSE"] if given else facts.wheelhouse,
+        house=str(files.ROOT / resolved["WHEELHOUSE"]) if named else facts.wheelhouse,
         label=label,
         machine=facts.machine,
         ca_bundle=ca_bundle,
@@ -99,12 +102,12 @@ def _look(resolved: Configuration, facts: Host) -> Sources:
 def _refuse_what_is_not_there(resolved: Configuration, sources: Sources, python: str) -> None:
     for setting, package in _PACKAGES.items():
         tag = resolved.values[setting]
-        asked = tag.source != "default" and tag.value
+        asked = tag.source in {"--set", "shell"} and tag.value
         if asked and not sources.find(package, python=python, version=tag.value.removeprefix("v")):
             index = "has none" if sources.answers else "does not answer"
             raise CressetError(
                 f"{package} {tag.value} for Python {python} ({sources.label}, {sources.machine}) is not to be had: "
-                f"{sources.index} {index}, nor has {sources.house or 'a wheelhouse'}",
+                f"{sources.index} {index}, nor has {sources.house}",
                 "choose another version, or name a folder that has the wheel: --set WHEELHOUSE=DIR",
             )
 

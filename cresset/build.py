@@ -37,7 +37,7 @@ def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
     prune_records(files.RECORDS)
     if exit_code:
         # What BuildKit says is on the screen already.
-        hint = _remedy(outcome.error, resolved)
+        hint = _remedy("\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())]), resolved)
         raise CressetError(f"the build of {service.image} failed", hint, code=exit_code)
 
 
@@ -45,11 +45,18 @@ def _ignore(_: bytes) -> None:
     """Dry runs have no events."""
 
 
-def _remedy(error: str, resolved: Configuration) -> str:
-    if "failed to resolve source metadata" in error or "pull access denied" in error:
-        base = resolved["BUILD_IMAGE"]
+def _remedy(text: str, resolved: Configuration) -> str:
+    """Return what to do about a failure, by what BuildKit and the failing step said."""
+    if "failed to resolve source metadata" in text or "pull access denied" in text:
         return (
-            f"the base image {base} is neither here nor to be pulled: log in or choose another "
-            "(BUILD_IMAGE), or build without CUDA: --service cpu"
+            f"the base image {resolved['BUILD_IMAGE']} is neither here nor to be pulled: log in to its registry, "
+            "choose another (BUILD_IMAGE), or build without CUDA: --service cpu"
+        )
+    if "no wheel in the wheelhouse" in text:
+        return "name a folder of wheels: invoke env --update --set WHEELHOUSE=DIR; or another version that is to be had"
+    if "python-build-standalone" in text:
+        return (
+            f"the base image's own Python is not {resolved['PYTHON_VERSION']}, and another cannot be fetched: set "
+            "PYTHON_VERSION to the base's, or PYTHON_MIRROR"
         )
     return f"BuildKit's events are in {files.RECORDS.relative_to(files.ROOT)}"

@@ -110,6 +110,8 @@ def resolve(
             raise CressetError(
                 f"--set {name}: the service {service} fixes it to {chosen.arguments[name]!r}", "use another --service"
             )
+    for name in sorted(env_file - settings.NAMES.keys()):
+        settings.refuse_misspelt(name, ".env")
     # What x-cresset cannot know.
     own = {"COMPOSE_PROJECT_NAME": model.project, "COMPOSE_PROFILES": service, "SERVICE": service}
     given = {**dockerfile.global_values(recipe, chosen.arguments), **model.settings, **own, "IMAGE_NAME": chosen.image}

@@ -35,7 +35,8 @@ def why_build(resolved: Configuration, engine: Engine) -> str:
 
 def start(resolved: Configuration, engine: Engine) -> None:
     """Start the stopped container as it was."""
-    engine.run([*_COMPOSE, "start", resolved.service.name])
+    name = resolved.service.name
+    engine.run([*_COMPOSE, "start", name], hint=f"where there is no container yet: invoke up --service {name}")
 
 
 def stop(resolved: Configuration, engine: Engine) -> None:

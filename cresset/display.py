@@ -250,6 +250,8 @@ def summarize(outcome: Outcome) -> str:
 
 def _abridge(text: str) -> str:
     """Return an instruction without its mounts and modes, which are noise in a log."""
+    # where the Dockerfile mounts its scripts
+    text = text.replace("/run/cresset/", "")
     options = re.match(r"\w+((?: --\S+)*)", text)
     kept = [word for word in (options[1] if options else "").split() if word.startswith(("--from=", "--platform="))]
     return text if not options else " ".join([text[: options.start(1)], *kept]) + text[options.end(1) :]

@@ -46,7 +46,7 @@ class Engine:
         sys.stderr.write(done.stderr)
         return done.stdout
 
-    def run(self, argv: Sequence[str]) -> None:
+    def run(self, argv: Sequence[str], *, hint: str = "") -> None:
         """Run a command on the person's own terminal.
 
         Raises:
@@ -57,7 +57,7 @@ class Engine:
             return
         code = self._subprocess(argv).returncode
         if code:
-            raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", code=code)
+            raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", hint, code=code)
 
     def become(self, argv: Sequence[str]) -> None:
         """Replace this process, so that resizing, Ctrl-C, tmux and the exit code are the command's own."""

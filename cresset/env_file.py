@@ -47,6 +47,9 @@ class Choice:
     reason: str = ""
 
 
+_REASONS = {("train", True): "an NVIDIA GPU answers", ("cpu", False): "no NVIDIA GPU answers"}
+
+
 def python_of(image: str) -> str:
     """Return the version of the distribution's own Python in an image, by its name; empty where that is unknown."""
     return next((python for name, python in PYTHON_OF.items() if name in image), "")
@@ -68,7 +71,11 @@ def host_choices(host: Host, *, service: str, path: str) -> list[Choice]:
     """Return what follows from the machine and the person alone."""
     user = safe_name(host.user)
     found = [
-        Choice(name="SERVICE", value=service),
+        Choice(
+            name="SERVICE",
+            value=service,
+            reason=_REASONS.get((service, host.has_gpu), ""),
+        ),
         Choice(name="COMPOSE_PROFILES", value=service),
         Choice(name="COMPOSE_PROJECT_NAME", value=project_name(user, path)),
         Choice(name="UID", value=str(host.uid)),
@@ -88,7 +95,7 @@ def host_choices(host: Host, *, service: str, path: str) -> list[Choice]:
 
 def wheelhouse_choices(wheel: wheels.Wheel, *, python: str, reason: str) -> list[Choice]:
     """Return the settings that take PyTorch from one wheel and leave its companions out."""
-    pythons = [python] if python else list(wheel.pythons[-1:])
+    pythons = [] if python else list(wheel.pythons[-1:])
     return [
         Choice(name="PYTORCH_VERSION_TAG", value=f"v{wheel.version.public}", reason=reason),
         *[Choice(name="PYTHON_VERSION", value=version, reason="that wheel's") for version in pythons],
@@ -123,18 +130,14 @@ def compose_text(choices: Iterable[Choice], values: Mapping[str, Value]) -> str:
 
 
 def add_missing(text: str, choices: Iterable[Choice], values: Mapping[str, Value]) -> str:
-    """Return an `.env` with the settings added that it neither sets nor has as a comment."""
-    present = compose.env_file_names(text) | compose.env_file_names(re.sub(r"^#[ \t]?", "", text, flags=re.MULTILINE))
-    chosen = {choice.name: choice for choice in choices}
-    lines: list[str] = []
-    for name, value in values.items():
-        if name in present:
-            continue
-        lines += [f"# {_comment(value)}", _line(chosen[name])] if name in chosen else _commented(value)
-        lines.append("")
-    if not lines:
-        return text
-    return text.rstrip("\n") + "\n\n" + "\n".join(lines)
+    """Return an `.env` with what it does not set: the choices in place of their comments, the rest as comments."""
+    is_set = compose.env_file_names(text)
+    for choice in {choice.name: choice for choice in choices}.values():
+        if choice.name not in is_set:
+            text = record(text, choice)
+    named = compose.env_file_names(re.sub(r"^#[ \t]?", "", text, flags=re.MULTILINE))
+    lines = [line for name, value in values.items() if name not in named for line in (*_commented(value), "")]
+    return text.rstrip("\n") + "\n\n" + "\n".join(lines) if lines else text
 
 
 def record(text: str, choice: Choice) -> str:
@@ -144,7 +147,8 @@ def record(text: str, choice: Choice) -> str:
         changed, times = re.subn(pattern, lambda _: line, text, count=1, flags=re.MULTILINE)
         if times:
             return changed
-    return text.rstrip("\n") + f"\n\n# {choice.reason}\n{line}\n"
+    comment = f"# {choice.reason}\n" if choice.reason else ""
+    return text.rstrip("\n") + f"\n\n{comment}{line}\n"
 
 
 def quote(value: str) -> str:

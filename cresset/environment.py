@@ -66,47 +66,77 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
     """
     former = files.read(".env")
     if former is not None and not update:
-        console.print(".env is there already and stays as it is; --update adds what it lacks.", highlight=False)
+        if request.overrides:
+            raise CressetError(".env is there already and stays as it is", "edit it, or add --update to change it")
+        console.print(".env is there already and stays as it is; --update adds what it lacks.")
         return
     facts = host.look()
-    service = request.service or request.overrides.get("SERVICE") or ("train" if facts.has_gpu else "cpu")
+    service = request.service or request.overrides.get("SERVICE") or _service(facts, former or "")
     asked = Request(service=service, overrides=request.overrides)
-    resolved, _ = load(asked, needs_env=False, dotenv=False)
+    resolved, _ = load(asked, needs_env=False)
     choices = env_file.host_choices(facts, service=service, path=str(files.ROOT))
-    reason = "an NVIDIA GPU answers" if facts.has_gpu else "no NVIDIA GPU answers"
-    choices[0] = Choice(name="SERVICE", value=service, reason="" if request.service else reason)
     found, warning = availability.choose_wheels(resolved, facts)
-    choices += found
     # What was said for this host by hand, on the command line or in the shell, holds from now on.
-    said = (value for value in resolved.values.values() if value.source in {"--set", "shell"})
-    choices += [Choice(name=value.name, value=value.value, reason=f"from {value.source}") for value in said]
-    defaults = configuration.defaults(resolved.model, resolved.recipe)
-    text = (
-        env_file.compose_text(choices, defaults) if former is None else env_file.add_missing(former, choices, defaults)
-    )
+    values = resolved.values.values()
+    said = {
+        source: [
+            Choice(name=value.name, value=value.value, reason=source) for value in values if value.source == source
+        ]
+        for source in ("--set", "shell")
+    }
+    unset, _ = load(Request(service=service), needs_env=False, dotenv=False)
+    defaults = configuration.defaults(unset.model, unset.recipe)
+    choices += found + said["shell"] + said["--set"]
+    if former is None:
+        text = env_file.compose_text(choices, defaults)
+    else:
+        text = env_file.add_missing(former, choices, defaults)
+        for choice in said["--set"]:
+            text = env_file.record(text, choice)
     if request.dry_run:
-        console.print(text, markup=False, highlight=False)
+        console.print(text, markup=False)
         return
     files.write(".env", text, mode=0o600)
-    _show_choices(choices, former=former, text=text, console=console)
+    _show_changes(choices, former=former, text=text, console=console)
     if warning:
         console.print(f"Warning: {warning}", markup=False)
     for url in facts.hidden_indexes:
         console.print(f"Not used: {url}, because a build sees no folder of this host but the wheelhouse.", markup=False)
 
 
-def _show_choices(choices: list[Choice], *, former: str | None, text: str, console: Console) -> None:
+def _service(facts: host.Host, env_text: str) -> str:
+    if "SERVICE" in compose.env_file_names(env_text):
+        return load(Request())[0].service.name
+    return "train" if facts.has_gpu else "cpu"
+
+
+def require_paths(resolved: Configuration) -> None:
+    """Refuse settings that name what is not there, which docker would refuse without their names.
+
+    Raises:
+        CressetError: with the setting and where it came from.
+    """
+    for name, what in (("HOST_ROOT", "folder"), ("WHEELHOUSE", "folder"), ("CA_BUNDLE", "file")):
+        value = resolved.values[name]
+        if value.value and files.kind(value.value) != what:
+            raise CressetError(
+                f"{name} (from {value.source}): there is no {what} {value.value}", "name another, or leave it out"
+            )
+
+
+def _show_changes(choices: list[Choice], *, former: str | None, text: str, console: Console) -> None:
     if former == text:
         console.print(".env lacks nothing.")
         return
-    console.print("Wrote .env:" if former is None else "Added to .env what it lacked.", highlight=False)
-    if former is None:
-        table = Table.grid(padding=(0, 2))
-        for _ in ("setting", "value", "reason"):
-            table.add_column(overflow="fold")
-        for choice in {choice.name: choice for choice in choices}.values():
+    console.print("Wrote .env:" if former is None else "Added to .env:")
+    before = compose.env_file_names(former or "")
+    table = Table.grid(padding=(0, 2))
+    for _ in ("setting", "value", "reason"):
+        table.add_column(overflow="fold")
+    for choice in {choice.name: choice for choice in choices}.values():
+        if choice.name not in before or choice.reason == "--set":
             table.add_row(f"  {choice.name}", choice.value or "(none)", f"[dim]{choice.reason}[/dim]")
-        console.print(table)
+    console.print(table)
 
 
 def write_override(request: Request, *, console: Console) -> None:
@@ -119,14 +149,14 @@ def write_override(request: Request, *, console: Console) -> None:
     service = resolved.service.name
     former = files.read(override_file.NAME)
     if former is not None and service in override_file.services(former):
-        console.print(f"{override_file.NAME} has the service {service} already and stays as it is.", highlight=False)
+        console.print(f"{override_file.NAME} has the service {service} already and stays as it is.")
         return
     text = override_file.add_service(former, service)
     if request.dry_run:
-        console.print(text, markup=False, highlight=False)
+        console.print(text, markup=False)
         return
     files.write(override_file.NAME, text)
-    console.print(f"{'Wrote' if former is None else 'Added ' + service + ' to'} {override_file.NAME}.", highlight=False)
+    console.print(f"{'Wrote' if former is None else 'Added ' + service + ' to'} {override_file.NAME}.")
 
 
 def show(request: Request, *, console: Console, as_json: bool = False) -> None:
@@ -139,10 +169,8 @@ def show(request: Request, *, console: Console, as_json: bool = False) -> None:
         ]
         print(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("setting", "value", "from", "meaning"):
-        table.add_column(title, overflow="fold")
     for value in resolved.values.values():
-        style = "dim" if value.source == "default" else ""
-        table.add_row(value.name, value.value, value.source, value.meaning, style=style)
-    console.print(table)
+        style = "dim" if value.source == "default" else "bold"
+        console.print(f"{value.name} = {value.value or '(empty)'}", style=style, markup=False, end="  ")
+        console.print(f"({value.source})", markup=False)
+        console.print(f"    {value.meaning}", markup=False)

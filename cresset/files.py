@@ -67,6 +67,12 @@ def write(name: str, text: str, *, mode: int = 0o644) -> None:
         raise CressetError(f"{name} cannot be written: {error.strerror}", f"see `ls -ld {path.parent}`") from None
 
 
+def kind(path: str) -> str:
+    """Return `file` or `folder`, empty for neither; a relative path begins at the checkout."""
+    place = (ROOT / path).expanduser()
+    return "file" if place.is_file() else "folder" if place.is_dir() else ""
+
+
 def new_record(name: str) -> Path | None:
     """Return the path of a build record to write, None where the checkout cannot be written."""
     try:

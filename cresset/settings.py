@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from packaging.version import InvalidVersion, Version
 
@@ -94,6 +95,21 @@ def _has_credentials(value: str) -> bool:
     return "@" in urlsplit(value).netloc
 
 
+def _is_zone(value: str) -> bool:
+    try:
+        return bool(ZoneInfo(value))
+    except (OSError, ValueError, KeyError):
+        # A host without the IANA database knows no zone at all: then the form has to do.
+        return not _knows_zones() and bool(re.fullmatch(r"[A-Za-z]+[A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", value))
+
+
+def _knows_zones() -> bool:
+    try:
+        return bool(ZoneInfo("Europe/Berlin"))
+    except KeyError:
+        return False
+
+
 def _is_url(value: str) -> bool:
     parts = urlsplit(value)
     return parts.scheme in {"http", "https"} and bool(parts.netloc) and not re.search(r"\s", value)
@@ -143,7 +159,7 @@ ACCOUNT = Form(
 ZONE = Form(
     what="a time zone",
     hint="use a name of the IANA list, like Europe/Berlin",
-    accepts=_matches(r"[A-Za-z]+[A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}"),
+    accepts=_is_zone,
 )
 ABSOLUTE = Form(what="an absolute path", hint="begin with /", accepts=_matches(r"/[^:\s]*"))
 SIZE = Form(what="a size", hint="write it like 8gb or 512mb", accepts=_matches(r"\d+(\.\d+)?\s*([kmgt]?b?|[KMGT]?B?)"))
@@ -214,6 +230,16 @@ def find(name: str, source: str) -> Setting:
     near = get_close_matches(name.upper(), NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else "`invoke config` lists all settings"
     raise CressetError(f"{source}: there is no setting {name!r}", hint)
+
+
+def refuse_misspelt(name: str, source: str) -> None:
+    """Refuse a name that is almost a setting's; another may well serve the override file.
+
+    Raises:
+        CressetError: with the name that is meant.
+    """
+    if near := get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85):
+        raise CressetError(f"{source}: there is no setting {name!r}", f"did you mean {near[0]}?")
 
 
 def parse_assignments(texts: list[str]) -> dict[str, str]:

@@ -36,5 +36,7 @@ if [ -z "$(name_of group "$GID")" ]; then groupadd --gid "$GID" "$GRP"; fi # wen
 useradd --no-log-init --no-create-home --home-dir "/home/$USR" --shell "$shell" \
     --uid "$uid" --gid "$GID" --groups "$venv_group" "$USR"
 mkdir -p "/home/$USR"
-chown "$uid:$GID" "/home/$USR"
+# Without a file of one's own, zsh begins with an interview.
+echo '# Read after /etc/zsh/zshrc.' > "/home/$USR/.zshrc"
+chown -R "$uid:$GID" "/home/$USR"
 chmod 755 "/home/$USR"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ import yaml
 
 from tests.engine.checkout import Checkout, run
 from tests.engine.conftest import folder
+
+# A host that knows neither an index of PyTorch's wheels nor, from pip, a wheelhouse.
+OFFLINE = {"PYTORCH_INDEX_URL": "https://index.invalid/whl", "PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": ""}
 
 
 @pytest.fixture
@@ -42,6 +47,53 @@ def test_env_update_adds_what_is_missing_and_changes_nothing(bare: Checkout) -> 
     again = path.read_text()
     bare.invoke("env", "--update")
     assert path.read_text() == again
+
+
+def test_what_is_set_with_an_update_is_changed(bare: Checkout) -> None:
+    bare.invoke("env")
+    refused = bare.invoke("env", "--set", "GPUS=1", check=False)
+    assert refused.code == 2
+    assert refused.lines[-1].strip() == "edit it, or add --update to change it"
+    bare.invoke("env", "--update", "--set", "GPUS=1")
+    assert bare.setting("GPUS") == "1"
+    bare.invoke("env", "--update", "--set", "GPUS=2")
+    assert bare.setting("GPUS") == "2"
+
+
+def test_a_wheelhouse_that_is_named_later_decides_after_all(bare: Checkout, tmp_path: Path) -> None:
+    offline = replace(bare, extra=OFFLINE)
+    warned = offline.invoke("env", "--service", "cpu").out
+    assert "has no torch wheel" in " ".join(warned.split())
+    python = bare.setting("PYTHON_VERSION").replace(".", "")
+    wheel = f"torch-2.10.0+cpu-cp{python}-cp{python}-manylinux_2_28_{platform.machine()}.whl"
+    (tmp_path / wheel).touch()
+    offline.invoke("env", "--update", "--set", f"WHEELHOUSE={tmp_path}")
+    assert bare.setting("PYTORCH_VERSION_TAG") == "v2.10.0"
+    assert bare.setting("TORCHVISION_VERSION_TAG") == ""
+
+
+def test_the_checkouts_own_wheelhouse_is_noticed(bare: Checkout) -> None:
+    offline = replace(bare, extra=OFFLINE)
+    wheel = f"torch-2.10.0+cpu-cp311-cp311-manylinux_2_28_{platform.machine()}.whl"
+    (bare.path / "misc" / "wheelhouse" / wheel).touch()
+    offline.invoke("env", "--service", "cpu", "--set", "PYTHON_VERSION=3.11")
+    assert bare.setting("PYTORCH_VERSION_TAG") == "v2.10.0"
+
+
+@pytest.mark.parametrize("name", ["HOST_ROOT", "WHEELHOUSE", "CA_BUNDLE"])
+def test_a_path_that_is_not_there_is_said_with_its_setting(bare: Checkout, name: str) -> None:
+    bare.invoke("env")
+    refused = bare.invoke("up", "--set", f"{name}=/nowhere/at/all", check=False)
+    assert refused.code == 2
+    assert refused.lines[0].startswith(f"{name} (from --set): there is no ")
+
+
+def test_a_misspelt_name_in_env_is_refused(bare: Checkout) -> None:
+    bare.invoke("env")
+    bare.set(GPUSS="1")
+    refused = bare.invoke("config", check=False)
+    assert refused.code == 2
+    assert refused.lines == [".env: there is no setting 'GPUSS'", "  did you mean GPUS?"]
 
 
 def test_a_host_without_a_gpu_gets_the_service_cpu(bare: Checkout, tmp_path: Path) -> None:

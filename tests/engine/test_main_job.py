@@ -174,6 +174,7 @@ def test_the_shell_is_zsh_with_a_prompt_and_no_globbing_for_pip(built: Checkout)
     assert "%n@%m" in shown
     assert "noglob pip" in shown
     assert "noglob uv" in shown
+    assert "zsh-newuser-install" not in built.inside("zsh -ic 'echo $PROMPT'").out
     built.inside("tmux -V")
     assert built.inside("pwd").out.strip() == "/opt/project"
 

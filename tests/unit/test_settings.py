@@ -55,6 +55,9 @@ def test_good_input_stays_good(name: str, value: str) -> None:
         ("UID", "4294967295", "id -u"),
         ("USR", "first last", "letters"),
         ("TZ", "half past nine", "IANA"),
+        ("TZ", "Mars/Base", "IANA"),
+        ("TZ", "../etc/passwd", "IANA"),
+        ("TZ", "", "IANA"),
         ("PROJECT_ROOT", "project", "begin with /"),
         ("IMAGE_NAME", "Train", "like cresset"),
         ("NETWORK", "hosts", "write bridge, host or none"),
@@ -83,3 +86,10 @@ def test_an_assignment_has_both_sides(text: str) -> None:
 def test_the_last_assignment_wins_and_a_value_may_hold_an_equals_sign() -> None:
     given = settings.parse_assignments(["GPUS=1", "GPUS=all", "COMMAND=env A=1 zsh"])
     assert given == {"GPUS": "all", "COMMAND": "env A=1 zsh"}
+
+
+def test_a_name_that_is_almost_a_setting_is_refused_and_one_of_the_persons_own_is_not() -> None:
+    with pytest.raises(CressetError) as refusal:
+        settings.refuse_misspelt("SERVICEE", ".env")
+    assert refusal.value.hint == "did you mean SERVICE?"
+    settings.refuse_misspelt("DATA_FOLDER", ".env")
