@@ -106,9 +106,11 @@ class Checkout:
         return self.compose("ps", "--quiet", self.service).out.strip()
 
     def remove(self) -> None:
-        image = self.image
+        """Remove the checkout, its container, and every image that was built in it."""
+        image, label = self.image, f"label=com.docker.compose.project={self.setting('COMPOSE_PROJECT_NAME')}"
         self.compose("--profile", "*", "down", "--volumes", check=False)
         run(["docker", "image", "rm", "--force", image], check=False)
+        run(["docker", "image", "prune", "--force", "--filter", label], check=False)
         shutil.rmtree(self.path)
 
 

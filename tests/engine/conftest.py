@@ -35,32 +35,31 @@ def _engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """Make a plain base image that no build has seen before, so that every step on it is executed."""
-    codename = host.codename()
-    plain = f"cresset-base:{codename}"
-    run([str(ROOT / "misc" / "base_image.sh"), plain, codename])
-    made = []
+def base() -> str:
+    """The plain base image that this host can make; made once and kept, as for a person."""
+    name = f"cresset-base:{host.codename()}"
+    run([str(ROOT / "misc" / "base_image.sh"), name, host.codename()])
+    return name
 
-    def make() -> str:
-        name = f"cresset-test-base:{codename}-{uuid.uuid4().hex[:8]}"
-        folder = tmp_path_factory.mktemp("base")
-        (folder / "unique").write_text(name)
-        (folder / "Dockerfile").write_text(f"FROM {plain}\nCOPY unique /etc/cresset-test\n")
-        run(["docker", "build", "--quiet", "--tag", name, str(folder)])
-        made.append(name)
-        return name
 
-    yield make
-    run(["docker", "image", "rm", "--force", *made], check=False)
+@pytest.fixture(scope="module")
+def unseen_base(base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A base that no build has seen before, so that every step on it is executed."""
+    name = f"cresset-test-base:{uuid.uuid4().hex[:8]}"
+    folder = tmp_path_factory.mktemp("base")
+    (folder / "unique").write_text(name)
+    (folder / "Dockerfile").write_text(f"FROM {base}\nCOPY unique /etc/cresset-test\n")
+    run(["docker", "build", "--quiet", "--tag", name, str(folder)])
+    yield name
+    run(["docker", "image", "rm", "--force", name], check=False)
 
 
 @pytest.fixture(scope="session")
-def built(base: Callable[[], str]) -> Iterator[Checkout]:
+def built(base: str) -> Iterator[Checkout]:
     """A clone whose image is built and whose container runs; tests put back what they change."""
     checkout = Checkout(path=folder())
     # A name of its own: the default one may be that of a checkout in use.
-    checkout.invoke("env", PLAIN_IMAGE=base(), IMAGE_NAME=f"cresset:test-{uuid.uuid4().hex[:8]}")
+    checkout.invoke("env", PLAIN_IMAGE=base, IMAGE_NAME=f"cresset:test-{uuid.uuid4().hex[:8]}")
     checkout.invoke("build")
     yield checkout
     checkout.remove()

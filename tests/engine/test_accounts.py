@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,11 +29,11 @@ def account() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def theirs(account: str, built: Checkout, base: Callable[[], str]) -> Iterator[Checkout]:
+def theirs(account: str, built: Checkout, base: str) -> Iterator[Checkout]:
     """That account's own fresh clone."""
     checkout = Checkout(path=folder())
     run(["chown", "--recursive", f"{NAME}:", str(checkout.path)])
-    settings = f"PLAIN_IMAGE={base()} WHEELHOUSE={built.setting('WHEELHOUSE')}"
+    settings = f"PLAIN_IMAGE={base} WHEELHOUSE={built.setting('WHEELHOUSE')}"
     become(account, f"{settings} bash misc/setup.sh invoke build", cwd=checkout.path)
     yield checkout
     become(account, "bash misc/setup.sh invoke down", cwd=checkout.path, check=False)

@@ -76,7 +76,7 @@ def mirror() -> Iterator[Mirror]:
 def marked(
     mirror: Mirror,
     clone: Callable[[], Checkout],
-    base: Callable[[], str],
+    unseen_base: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Checkout:
     """A checkout built with everything at hand: a bundle, an index and a mirror that carry the word."""
@@ -88,7 +88,7 @@ def marked(
         INDEX_URL=mirror.index,
         TRUSTED_HOST=mirror.address,
         DEB_NEW=mirror.apt,
-        PLAIN_IMAGE=base(),
+        PLAIN_IMAGE=unseen_base,
     )
     checkout.invoke("build-only")
     return checkout
