@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 
@@ -36,29 +35,31 @@ console = Console(highlight=False)
 
 
 def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
-    """Make a task of a function: help for its options, two lines and an exit code for a CressetError."""
+    """Make a task of a function: it receives the request that the options every task takes amount to, and its own.
 
-    @functools.wraps(body)
-    def guarded(*args: object, **options: object) -> None:
+    A CressetError becomes two lines and an exit code.
+    """
+
+    def guarded(
+        _: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False, **own: object
+    ) -> None:
         try:
-            body(*args, **options)
+            overrides = settings.parse_assignments(set_ or [])
+            body(Request(service=service or "", overrides=overrides, dry_run=dry_run), **own)
         except CressetError as error:
             raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
         except KeyboardInterrupt:
             raise Exit("\ninterrupted; what was built so far is in the cache", code=130) from None
 
-    options = list(inspect.signature(body).parameters)[1:]
-    described = {name.strip("_"): HELP[name] for name in options}
-    described = {name.replace("_", "-"): text for name, text in described.items()}
-    iterable = [name for name in options if name == "set_"]
+    # What Invoke makes the command line from: the options of all tasks, then those of this one.
+    common = list(inspect.signature(guarded).parameters.values())[:-1]
+    own = list(inspect.signature(body).parameters.values())[1:]
+    guarded.__signature__ = inspect.Signature([*common, *own])  # type: ignore[attr-defined]
+    guarded.__doc__ = body.__doc__
+    described = {one.name.strip("_").replace("_", "-"): HELP[one.name] for one in (*common[1:], *own)}
     name = body.__name__.strip("_").replace("_", "-")
-    made = invoke_task(name=name, iterable=iterable, help=described, auto_shortflags=False)
+    made = invoke_task(name=name, iterable=["set_"], help=described, auto_shortflags=False)
     return made(guarded)  # type: ignore[no-any-return]
-
-
-def ask(service: str | None, set_: list[str] | None, dry_run: bool) -> Request:
-    """Return what the command line asks for, checked."""
-    return Request(service=service or "", overrides=settings.parse_assignments(set_ or []), dry_run=dry_run)
 
 
 def build_image(request: Request) -> tuple[Configuration, Engine]:
@@ -85,108 +86,83 @@ def ready_to_start(request: Request) -> tuple[Configuration, Engine]:
 
 
 @task
-def env(
-    _: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False, update: bool = False
-) -> None:
+def env(request: Request, update: bool = False) -> None:
     """Write .env for this host: who you are, what it has, and every other setting as a comment."""
-    environment.write_env(ask(service, set_, dry_run), console=console, update=update)
+    environment.write_env(request, console=console, update=update)
 
 
 @task
-def over(_: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False) -> None:
+def over(request: Request) -> None:
     """Write docker-compose.override.yaml, for what only this host has: folders, ports, devices."""
-    environment.write_override(ask(service, set_, dry_run), console=console)
+    environment.write_override(request, console=console)
 
 
 @task
-def config(
-    _: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False, json: bool = False
-) -> None:
+def config(request: Request, json: bool = False) -> None:
     """Show every setting: its value, where that comes from, what it means."""
-    environment.show(ask(service, set_, dry_run), console=console, as_json=json)
+    environment.show(request, console=console, as_json=json)
 
 
 @task
-def base_image(
-    _: Context,
-    service: str | None = None,
-    set_: list[str] | None = None,
-    dry_run: bool = False,
-    suite: str | None = None,
-) -> None:
+def base_image(request: Request, suite: str = "") -> None:
     """Make a plain base image from this host's package mirror, for hosts that reach no registry."""
-    request = ask(service, set_, dry_run)
     environment.ensure_env(request, console=console)
-    _resolved, engine = environment.load(request, needs_env=not dry_run)
-    base_images.record(engine, console=console, suite=suite or "")
+    _resolved, engine = environment.load(request, needs_env=not request.dry_run)
+    base_images.record(engine, console=console, suite=suite)
 
 
 @task
-def build(_: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False) -> None:
+def build(request: Request) -> None:
     """Build the image and start a fresh container of it."""
-    container.up(*build_image(ask(service, set_, dry_run)))
+    container.up(*build_image(request))
 
 
 @task
-def build_only(_: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False) -> None:
+def build_only(request: Request) -> None:
     """Build the image and leave the container as it is."""
-    build_image(ask(service, set_, dry_run))
+    build_image(request)
 
 
 @task
-def up(_: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False) -> None:
+def up(request: Request) -> None:
     """Start a fresh container of the image; what was changed in the former one is gone."""
-    container.up(*ready_to_start(ask(service, set_, dry_run)))
+    container.up(*ready_to_start(request))
 
 
 @task
-def start(_: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False) -> None:
+def start(request: Request) -> None:
     """Start the stopped container as it was."""
-    container.start(*environment.load(ask(service, set_, dry_run)))
+    container.start(*environment.load(request))
 
 
 @task
-def stop(_: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False) -> None:
+def stop(request: Request) -> None:
     """Stop the container and keep it."""
-    container.stop(*environment.load(ask(service, set_, dry_run)))
+    container.stop(*environment.load(request))
 
 
 @task
-def exec_(
-    _: Context,
-    service: str | None = None,
-    set_: list[str] | None = None,
-    dry_run: bool = False,
-    command: str | None = None,
-) -> None:
+def exec_(request: Request, command: str = "") -> None:
     """Enter the running container, or run a command in it."""
-    container.enter(*environment.load(ask(service, set_, dry_run)), command=command or "")
+    container.enter(*environment.load(request), command=command)
 
 
 @task
-def run(
-    _: Context,
-    service: str | None = None,
-    set_: list[str] | None = None,
-    dry_run: bool = False,
-    command: str | None = None,
-) -> None:
+def run(request: Request, command: str = "") -> None:
     """Run the shell or a command in a container of its own, for debugging; it is removed afterwards."""
-    container.run(*ready_to_start(ask(service, set_, dry_run)), command=command or "")
+    container.run(*ready_to_start(request), command=command)
 
 
 @task
-def down(_: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False) -> None:
+def down(request: Request) -> None:
     """Remove this checkout's containers; with --service, that one only."""
-    container.down(*environment.load(ask(service, set_, dry_run)), only=service is not None)
+    container.down(*environment.load(request), only=bool(request.service))
 
 
 @task
-def ls(
-    _: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False, images: bool = False
-) -> None:
+def ls(request: Request, images: bool = False) -> None:
     """List all Compose projects of this host, stopped ones too, or the images of this checkout."""
-    resolved, engine = environment.load(ask(service, set_, dry_run), needs_env=images)
+    resolved, engine = environment.load(request, needs_env=images)
     if images:
         container.list_images(resolved, engine, console=console)
     else:
@@ -194,11 +170,9 @@ def ls(
 
 
 @task
-def logs(
-    _: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False, follow: bool = False
-) -> None:
+def logs(request: Request, follow: bool = False) -> None:
     """Show what the container's main process wrote."""
-    container.logs(*environment.load(ask(service, set_, dry_run)), follow=follow)
+    container.logs(*environment.load(request), follow=follow)
 
 
 ns = Collection(env, over, config, base_image, build, build_only, up, start, stop, exec_, run, down, ls, logs)
