@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from collections.abc import Callable
 
 from invoke.collection import Collection
@@ -50,6 +52,9 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
             raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
         except KeyboardInterrupt:
             raise Exit("\ninterrupted; what was built so far is in the cache", code=130) from None
+        except BrokenPipeError:
+            # Whoever read this has read enough; at its end Python would complain once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     # What Invoke makes the command line from: the options of all tasks, then those of this one.
     common = list(inspect.signature(guarded).parameters.values())[:-1]
@@ -107,7 +112,7 @@ def config(request: Request, json: bool = False) -> None:
 def base_image(request: Request, suite: str = "") -> None:
     """Make a plain base image from this host's package mirror, for hosts that reach no registry."""
     environment.ensure_env(request, console=console)
-    _resolved, engine = environment.load(request, needs_env=not request.dry_run)
+    _, engine = environment.load(request, needs_env=not request.dry_run)
     base_images.record(engine, console=console, suite=suite)
 
 

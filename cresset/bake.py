@@ -9,7 +9,8 @@ from typing import Any
 
 from cresset.compose import Model, Service
 
-# For each secret that Compose takes from the environment, the setting is the variable of the same name.
+# BuildKit's own arguments, which are in no key; their addresses may hold a password.
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
 
 def define(model: Model, service: Service, *, compose_version: str) -> str:
@@ -39,6 +40,11 @@ def define(model: Model, service: Service, *, compose_version: str) -> str:
     }
     definition = {"group": {"default": {"targets": [service.name]}}, "target": {service.name: target}}
     return json.dumps(_escape(definition), indent=2)
+
+
+def recorded(service: Service) -> dict[str, str]:
+    """Return the arguments of a build that may be written down: those that decide what comes of it."""
+    return {name: value for name, value in service.arguments.items() if name not in PROXIES}
 
 
 def secret_values(model: Model) -> dict[str, str]:

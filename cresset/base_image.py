@@ -56,7 +56,8 @@ def record(engine: Engine, *, console: Console, suite: str = "") -> None:
     if engine.dry_run:
         return
     choice = Choice(name="PLAIN_IMAGE", value=name, reason="made from this host's package mirror by invoke base-image")
-    files.write(".env", env_file.record(files.read(".env") or "", choice), mode=0o600)
+    former = files.read(".env")
+    files.write(".env", env_file.record(former or "", choice), former=former, mode=0o600)
     console.print(f"Wrote PLAIN_IMAGE={name} to .env.", highlight=False)
 
 

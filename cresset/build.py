@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from rich.console import Console
 
-from cresset import bake, files
+from cresset import bake, dockerfile, files, requirements
 from cresset.configuration import Configuration
 from cresset.display import Progress
 from cresset.engine import Engine
@@ -21,6 +22,7 @@ def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
         CressetError: the build failed; the exit code is docker's own.
     """
     service = resolved.service
+    _check_requirements(resolved)
     definition = bake.define(resolved.model, service, compose_version=engine.compose_version())
     builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
     if engine.dry_run:
@@ -29,7 +31,7 @@ def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
     # The process's number, because two builds may begin in one second.
     started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     record = files.new_record(f"{started}-{service.name}-{files.process_number()}.jsonl")
-    header = {"started": started, "service": service.name, "image": service.image, "arguments": service.arguments}
+    header = {"started": started, "service": service.name, "image": service.image, "arguments": bake.recorded(service)}
     console.print(f"Building {service.image}", highlight=False)
     with Progress(console=console, record=record, header=header) as progress:
         exit_code = builder.bake(definition, feed=progress.feed)
@@ -39,6 +41,17 @@ def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
         # What BuildKit says is on the screen already.
         hint = _remedy("\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())]), resolved)
         raise CressetError(f"the build of {service.image} failed", hint, code=exit_code)
+
+
+def _check_requirements(resolved: Configuration) -> None:
+    """Refuse requirement files that the service's stages read and that are missing or cannot be meant."""
+    stages = dockerfile.needed(resolved.recipe, resolved.service.build["target"], resolved.service.arguments)
+    mounts = [value for stage in stages for step in stage.instructions for _, value in step.flags]
+    read = {name for mount in mounts for name in re.findall(r"source=/([\w.-]+\.requirements\.txt)", mount)}
+    for name in sorted(read):
+        text = files.require(f"reqs/{name}")
+        if name.startswith("apt-"):
+            requirements.check_apt(text, f"reqs/{name}")
 
 
 def _ignore(_: bytes) -> None:
@@ -59,4 +72,4 @@ def _remedy(text: str, resolved: Configuration) -> str:
             f"the base image's own Python is not {resolved['PYTHON_VERSION']}, and another cannot be fetched: set "
             "PYTHON_VERSION to the base's, or PYTHON_MIRROR"
         )
-    return f"BuildKit's events are in {files.RECORDS.relative_to(files.ROOT)}"
+    return f"BuildKit's events are in {files.RECORDS.relative_to(files.ROOT)}" if files.RECORDS.is_dir() else ""

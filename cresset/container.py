@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import nullcontext
 
 from rich.console import Console
 from rich.table import Table
 
+from cresset import files
 from cresset.bake import up as up_command
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.errors import CressetError
 
 _COMPOSE = ("docker", "compose")
+_INTERRUPTED = "if an earlier `up` was interrupted, run it once more"
 
 
 def up(resolved: Configuration, engine: Engine) -> None:
     """Make a fresh container from the image, in place of one that there may be."""
-    engine.run(up_command(resolved.service.name))
+    # Compose loses its way when two of it replace one container.
+    with nullcontext() if engine.dry_run else files.turn("up"):
+        engine.run(up_command(resolved.service.name), hint=_INTERRUPTED)
 
 
 def why_build(resolved: Configuration, engine: Engine) -> str:

@@ -57,6 +57,7 @@ class Engine:
             return
         code = self._subprocess(argv).returncode
         if code:
+            self.ready()  # where the reason is that no daemon answers, that is what to say
             raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", hint, code=code)
 
     def become(self, argv: Sequence[str]) -> None:
@@ -64,6 +65,7 @@ class Engine:
         if self.dry_run:
             self._show(argv)
         else:
+            self.ready()
             _exec(list(argv), {**os.environ, **self.environment})
 
     def bake(self, definition: str, *, feed: Callable[[bytes], None]) -> int:
@@ -151,10 +153,15 @@ class Engine:
     def _subprocess(self, argv: Sequence[str], *, capture_output: bool = False) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                argv, check=False, text=True, capture_output=capture_output, env={**os.environ, **self.environment}
+                argv,
+                check=False,
+                capture_output=capture_output,
+                env={**os.environ, **self.environment},
+                encoding="utf-8",
+                errors="replace",
             )
-        except FileNotFoundError:
-            raise _missing(argv[0]) from None
+        except OSError as error:
+            raise _unusable(argv[0], error) from None
 
     def _show(self, argv: Sequence[str], *, stdin: str = "", extra: Mapping[str, str] | None = None) -> None:
         words = [f"{name}={shlex.quote(value)}" for name, value in {**(extra or {}), **self.environment}.items()]
@@ -162,16 +169,17 @@ class Engine:
 
 
 def _exec(argv: list[str], environment: Mapping[str, str]) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
     try:
         os.execvpe(argv[0], argv, environment)
-    except FileNotFoundError:
-        raise _missing(argv[0]) from None
+    except OSError as error:
+        raise _unusable(argv[0], error) from None
 
 
-def _missing(program: str) -> CressetError:
-    return CressetError(f"{program} is not installed", "run: bash misc/setup.sh")
+def _unusable(program: str, error: OSError) -> CressetError:
+    reason = "is not installed" if isinstance(error, FileNotFoundError) else f"cannot be run: {error.strerror}"
+    return CressetError(f"{program} {reason}", "run: bash misc/setup.sh")
 
 
 def _daemon_refusal(text: str) -> CressetError:

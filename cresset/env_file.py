@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cresset import compose, wheels
+from cresset import compose, settings, wheels
 from cresset.configuration import Value
 from cresset.host import Host
 
@@ -67,8 +67,8 @@ def project_name(user: str, path: str) -> str:
     return f"cresset-{person}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
 
 
-def host_choices(host: Host, *, service: str, path: str) -> list[Choice]:
-    """Return what follows from the machine and the person alone."""
+def host_choices(host: Host, *, service: str, path: str) -> tuple[list[Choice], list[Choice]]:
+    """Return what follows from the machine and the person alone: what can be set, and what its setting cannot be."""
     user = safe_name(host.user)
     found = [
         Choice(
@@ -90,7 +90,9 @@ def host_choices(host: Host, *, service: str, path: str) -> list[Choice]:
         Choice(name="WHEELHOUSE", value=host.wheelhouse, reason="pip's find-links"),
         Choice(name="DEB_NEW", value=host.apt_mirror, reason="apt's sources"),
     ]
-    return [choice for choice in found if choice.value]
+    said = [choice for choice in found if choice.value]
+    usable = [choice for choice in said if settings.NAMES[choice.name].form.accepts(choice.value)]
+    return usable, [choice for choice in said if choice not in usable]
 
 
 def wheelhouse_choices(wheel: wheels.Wheel, *, python: str, reason: str) -> list[Choice]:

@@ -8,7 +8,7 @@ import os
 from rich.console import Console
 from rich.table import Table
 
-from cresset import availability, compose, configuration, dockerfile, env_file, files, host, override_file
+from cresset import availability, compose, configuration, dockerfile, env_file, files, host, override_file, settings
 from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
 from cresset.env_file import Choice
@@ -29,7 +29,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
         CressetError: no `.env`, no Compose, or a value that cannot be.
     """
     env_text = (files.read(".env") or "") if dotenv else ""
-    if needs_env and not env_text:
+    if needs_env and not env_text.strip():
         raise CressetError(".env is missing: nobody has said yet what this host needs", "run: invoke env")
     everything = Engine(environment={**request.overrides, "COMPOSE_PROFILES": "*"})
     model = compose.read(everything.compose_config(dotenv=dotenv))
@@ -48,7 +48,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
 
 def ensure_env(request: Request, *, console: Console) -> None:
     """Write `.env` where there is none, saying so."""
-    if files.read(".env") is None and not request.dry_run:
+    if not (files.read(".env") or "").strip() and not request.dry_run:
         console.print("There is no .env yet: looking at this host.")
         write_env(request, console=console)
 
@@ -65,7 +65,8 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
         CressetError: an unknown service, a value that cannot be, a version that is not to be had.
     """
     former = files.read(".env")
-    if former is not None and not update:
+    blank = not (former or "").strip()
+    if not blank and not update:
         if request.overrides:
             raise CressetError(".env is there already and stays as it is", "edit it, or add --update to change it")
         console.print(".env is there already and stays as it is; --update adds what it lacks.")
@@ -74,7 +75,7 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
     service = request.service or request.overrides.get("SERVICE") or _service(facts, former or "")
     asked = Request(service=service, overrides=request.overrides)
     resolved, _ = load(asked, needs_env=False)
-    choices = env_file.host_choices(facts, service=service, path=str(files.ROOT))
+    choices, unusable = env_file.host_choices(facts, service=service, path=str(files.ROOT))
     found, warning = availability.choose_wheels(resolved, facts)
     # What was said for this host by hand, on the command line or in the shell, holds from now on.
     values = resolved.values.values()
@@ -87,21 +88,23 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
     unset, _ = load(Request(service=service), needs_env=False, dotenv=False)
     defaults = configuration.defaults(unset.model, unset.recipe)
     choices += found + said["shell"] + said["--set"]
-    if former is None:
+    if blank:
         text = env_file.compose_text(choices, defaults)
     else:
-        text = env_file.add_missing(former, choices, defaults)
+        text = env_file.add_missing(former or "", choices, defaults)
         for choice in said["--set"]:
             text = env_file.record(text, choice)
     if request.dry_run:
         console.print(text, markup=False)
         return
-    files.write(".env", text, mode=0o600)
+    files.write(".env", text, former=former, mode=0o600)
     _show_changes(choices, former=former, text=text, console=console)
     if warning:
         console.print(f"Warning: {warning}", markup=False)
     for url in facts.hidden_indexes:
         console.print(f"Not used: {url}, because a build sees no folder of this host but the wheelhouse.", markup=False)
+    for choice in unusable:
+        console.print(f"Not used: {choice.name} = {settings.mask(choice.value)} ({choice.reason}).", markup=False)
 
 
 def _service(facts: host.Host, env_text: str) -> str:
@@ -135,7 +138,7 @@ def _show_changes(choices: list[Choice], *, former: str | None, text: str, conso
         table.add_column(overflow="fold")
     for choice in {choice.name: choice for choice in choices}.values():
         if choice.name not in before or choice.reason == "--set":
-            table.add_row(f"  {choice.name}", choice.value or "(none)", f"[dim]{choice.reason}[/dim]")
+            table.add_row(f"  {choice.name}", settings.mask(choice.value) or "(none)", f"[dim]{choice.reason}[/dim]")
     console.print(table)
 
 
@@ -147,16 +150,18 @@ def write_override(request: Request, *, console: Console) -> None:
     """
     resolved, _ = load(request)
     service = resolved.service.name
-    former = files.read(override_file.NAME)
+    # Compose reads the first of them that there is.
+    name = next((name for name in override_file.NAMES if files.read(name) is not None), override_file.NAMES[0])
+    former = files.read(name)
     if former is not None and service in override_file.services(former):
-        console.print(f"{override_file.NAME} has the service {service} already and stays as it is.")
+        console.print(f"{name} has the service {service} already and stays as it is.")
         return
     text = override_file.add_service(former, service)
     if request.dry_run:
         console.print(text, markup=False)
         return
-    files.write(override_file.NAME, text)
-    console.print(f"{'Wrote' if former is None else 'Added ' + service + ' to'} {override_file.NAME}.")
+    files.write(name, text, former=former)
+    console.print(f"{'Wrote' if former is None else f'Added {service} to'} {name}.")
 
 
 def show(request: Request, *, console: Console, as_json: bool = False) -> None:
@@ -171,6 +176,6 @@ def show(request: Request, *, console: Console, as_json: bool = False) -> None:
         return
     for value in resolved.values.values():
         style = "dim" if value.source == "default" else "bold"
-        console.print(f"{value.name} = {value.value or '(empty)'}", style=style, markup=False, end="  ")
+        console.print(f"{value.name} = {settings.mask(value.value) or '(empty)'}", style=style, markup=False, end="  ")
         console.print(f"({value.source})", markup=False)
         console.print(f"    {value.meaning}", markup=False)

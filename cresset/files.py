@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cresset.errors import CressetError
@@ -20,7 +23,9 @@ def read(name: str) -> str | None:
     """
     path = ROOT / name
     try:
-        return path.read_text(encoding="utf-8")
+        # Windows editors begin with a mark, which Compose passes over too; line ends stay as they are.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return file.read()
     except FileNotFoundError:
         return None
     except IsADirectoryError:
@@ -43,28 +48,71 @@ def require(name: str) -> str:
     return text
 
 
-def write(name: str, text: str, *, mode: int = 0o644) -> None:
-    """Write a file of the checkout whole or not at all; the mode is that of a file made anew.
+def write(name: str, text: str, *, former: str | None, mode: int = 0o644) -> None:
+    """Write a file of the checkout whole or not at all.
+
+    Args:
+        name: the file.
+        text: its new text.
+        former: what `read` returned before; a file that has changed since is somebody else's work.
+        mode: the mode of a file made anew.
 
     Raises:
-        CressetError: the checkout cannot be written or the disk is full; what was there is untouched.
+        CressetError: the file has changed meanwhile, the checkout cannot be written or the disk is full; what was there
+            is untouched.
     """
     path = (ROOT / name).resolve()
-    temporary = ""
+    temporary: Path | None = None
     try:
         if path.exists():
             mode = path.stat().st_mode & 0o777
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".cresset-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=".cresset-")
+        temporary = Path(made)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
+        temporary.chmod(mode)
+        if read(name) != former:
+            raise CressetError(f"{name} has changed while this was at work", "look at it, then run this again")
+        if former is None:
+            _place(temporary, path)
+        else:
+            temporary.replace(path)
+    except FileExistsError:
+        raise CressetError(f"{name} has appeared while this was at work", "look at it, then run this again") from None
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise CressetError(f"{name} cannot be written: {error.strerror}", f"see `ls -ld {path.parent}`") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _place(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)  # unlike a renaming, it fails where a file has appeared in the meantime
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        temporary.replace(path)
+
+
+@contextmanager
+def turn(name: str) -> Iterator[None]:
+    """Wait until no other task of this checkout does what only one can do at a time.
+
+    The lock goes with the process that holds it, however it ends. Where none can be had, there is none.
+    """
+    try:
+        (ROOT / ".cresset").mkdir(exist_ok=True)
+        file = (ROOT / ".cresset" / f"{name}.lock").open("w")
+    except OSError:
+        yield
+        return
+    with file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def kind(path: str) -> str:

@@ -15,6 +15,8 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 # Where a host's own trust store lies, and where an administrator's additions to it come from: Debian's, Red Hat's.
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -89,7 +91,9 @@ def look() -> Host:
 
 def wheels(folder: str) -> tuple[str, ...]:
     """Return the file names of the wheels in a folder; none where there is no such folder."""
-    return tuple(sorted(path.name for path in Path(folder).glob("*.whl"))) if folder else ()
+    # A link is sent to a build as it is, and what it leads to stays behind.
+    paths = Path(folder).glob("*.whl") if folder else ()
+    return tuple(sorted(path.name for path in paths if path.is_file() and not path.is_symlink()))
 
 
 def fetch(url: str, *, ca_bundle: str = "", seconds: float = 5) -> str | None:
@@ -132,7 +136,8 @@ def _group(number: int) -> str:
 
 
 def _zone() -> str:
-    if zone := os.environ.get("TZ", "").lstrip(":"):
+    zone = os.environ.get("TZ", "").lstrip(":")
+    if zone and not zone.startswith("/"):
         return zone
     target = os.path.realpath("/etc/localtime")
     if "/zoneinfo/" in target:
@@ -173,8 +178,9 @@ def _ca_bundle(environment: Mapping[str, str], pip_cert: str) -> str:
 
 
 def _wheelhouse(find_links: str) -> str:
-    folders = [word.removeprefix("file://") for word in find_links.split()]
-    return next((folder for folder in folders if wheels(folder)), "")
+    words = [word for word in find_links.split() if not word.startswith(("http://", "https://"))]
+    folders = [url2pathname(urlsplit(word).path) if word.startswith("file:") else word for word in words]
+    return next((path for folder in folders if wheels(path := os.path.expanduser(folder))), "")  # noqa: PTH111 - no Path
 
 
 def codename() -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
 from cresset.errors import CressetError
 
-NAME = "docker-compose.override.yaml"
+# The names that Compose knows; of several it takes the first.
+NAMES = ("docker-compose.override.yaml", "docker-compose.override.yml")
 
 _HEAD = """\
 # What only this host has: folders, ports, devices. Compose reads this file beside docker-compose.yaml; git ignores it.
@@ -36,27 +39,47 @@ def services(text: str) -> frozenset[str]:
     try:
         return frozenset((yaml.safe_load(text) or {}).get("services") or {})
     except (yaml.YAMLError, AttributeError, TypeError):
-        raise CressetError(f"{NAME} is no Compose file", f"mend it, or move it away: mv {NAME} {NAME}.old") from None
+        raise CressetError("the override file is no Compose file", "mend it, or move it away") from None
 
 
 def add_service(former: str | None, service: str) -> str:
     """Return an override file with a service in it, and everything else in it untouched.
 
     Raises:
-        CressetError: its services are not written one below the other.
+        CressetError: it is written in a way that this cannot add to.
     """
     if former is None:
         return _HEAD + _block(service, indent=2)
+    before = services(former)
     lines = former.splitlines(keepends=True)
-    at = next((number for number, line in enumerate(lines) if line.rstrip() == "services:"), None)
+    at = next((number for number, line in enumerate(lines) if re.match(r"services:\s*(#.*)?$", line)), None)
     if at is None:
-        if services(former):
-            raise CressetError(f"{NAME} has its services on one line", f"add {service} to it by hand")
-        return former.rstrip("\n") + "\nservices:\n" + _block(service, indent=2)
-    lines[at] = "services:\n"
-    neighbour = next((line for line in lines[at + 1 :] if line.strip() and not line.lstrip().startswith("#")), "")
-    indent = len(neighbour) - len(neighbour.lstrip()) or 2
-    return "".join([*lines[: at + 1], _block(service, indent=indent), *lines[at + 1 :]])
+        text = former.rstrip("\n") + "\nservices:\n" + _block(service, indent=2)
+    else:
+        neighbour = next((line for line in lines[at + 1 :] if line.strip() and not line.lstrip().startswith("#")), "")
+        indent = len(neighbour) - len(neighbour.lstrip()) or 2
+        end = "" if lines[at].endswith("\n") else "\n"
+        text = "".join([*lines[: at + 1], end, _block(service, indent=indent), *lines[at + 1 :]])
+    if not _adds(text, former, service, before):
+        raise CressetError(
+            "the override file is written in a way that nothing can be added to", f"add {service} to it by hand"
+        )
+    return text
+
+
+def _adds(text: str, former: str, service: str, before: frozenset[str]) -> bool:
+    """Return whether the text is what was there before and the service."""
+    try:
+        now, then = yaml.safe_load(text), yaml.safe_load(former) or {}
+    except yaml.YAMLError:
+        return False
+    # A key that is written twice would hide the first one.
+    keys = [line.split(":")[0].strip("'\" ") for line in text.splitlines() if line[:1].strip(" #")]
+    return (
+        now.get("services", {}).keys() == before | {service}
+        and {**now, "services": None} == {**then, "services": None}
+        and keys.count("services") == 1
+    )
 
 
 def _block(service: str, *, indent: int) -> str:

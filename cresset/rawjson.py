@@ -75,6 +75,8 @@ class Recorder:
         self._file: IO[str] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Logs may hold what only this person should read.
+            path.touch(mode=0o600)
             self._file = path.open("w", buffering=1, encoding="utf-8")
         except OSError as error:
             self.problem = str(error)
@@ -102,12 +104,12 @@ class Recorder:
 def prune_records(folder: Path, *, keep: int = 30, limit: int = 64 * 2**20) -> None:
     """Delete the oldest files of a folder of recordings: beyond `keep` of them, or `limit` bytes in all.
 
-    The newest stays whatever its size. A file or folder that is not there (any more) is no error.
+    The newest stays whatever its size. What cannot be read or deleted stays too: a record is no reason to fail.
     """
     found: list[tuple[float, str, int, Path]] = []
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         for path in folder.iterdir():
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 if path.is_file() and not path.is_symlink():
                     stat = path.stat()
                     found.append((stat.st_mtime, path.name, stat.st_size, path))
@@ -115,4 +117,5 @@ def prune_records(folder: Path, *, keep: int = 30, limit: int = 64 * 2**20) -> N
     for count, (_, _, bytes_, path) in enumerate(sorted(found, reverse=True)):
         size += bytes_
         if count and (count >= keep or size > limit):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()

@@ -55,7 +55,7 @@ class Setting:
             CressetError: with the name, where the value came from, and what to write instead.
         """
         if not self.form.accepts(value):
-            raise CressetError(f"{self.name} (from {source}): {value!r} is not {self.form.what}", self.form.hint)
+            raise CressetError(f"{self.name} (from {source}): {mask(value)!r} is not {self.form.what}", self.form.hint)
 
 
 def _matches(pattern: str) -> Callable[[str], bool]:
@@ -80,19 +80,20 @@ def _is_version(value: str) -> bool:
         Version(value)
     except InvalidVersion:
         return False
-    return True
+    return re.fullmatch(r"v?[0-9][0-9a-z.+-]*", value) is not None
 
 
 def _is_cuda(value: str) -> bool:
     parts = value.split(".")
     old = 11
-    return all(map(str.isdecimal, parts)) and (
+    return all(re.fullmatch("[0-9]+", part) for part in parts) and (
         len(parts) == 3 or (len(parts) == 2 and int(parts[0]) < old)  # noqa: PLR2004 - the parts of a version
     )
 
 
-def _has_credentials(value: str) -> bool:
-    return "@" in urlsplit(value).netloc
+def mask(value: str) -> str:
+    """Return a value without the credentials of the addresses in it, for a screen."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "***@", value)
 
 
 def _is_zone(value: str) -> bool:
@@ -111,15 +112,19 @@ def _knows_zones() -> bool:
 
 
 def _is_url(value: str) -> bool:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
     return parts.scheme in {"http", "https"} and bool(parts.netloc) and not re.search(r"\s", value)
 
 
 # The engine's own rules, github.com/distribution/reference: [registry/]path[:tag][@digest], the path in lower case.
 _IMAGE = (
     r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
 )
+_DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
 
 ANYTHING = Form(what="a value", hint="", accepts=lambda _: True)
 NON_EMPTY = Form(what="a value", hint="write something", accepts=lambda value: bool(value.strip()))
@@ -130,15 +135,16 @@ RELEASE = Form(what="a release", hint="write it like v2.14.1 or 2.14.1", accepts
 PYTHON = Form(
     what="a version of Python",
     hint="write it like 3.12, or with its patch number 3.12.4",
-    accepts=_matches(r"3\.\d+(\.\d+)?"),
+    accepts=_matches(r"3\.[0-9]+(\.[0-9]+)?"),
 )
 CUDA = Form(what="a version of CUDA", hint="write all three numbers, like 13.0.3 (10.2 has two)", accepts=_is_cuda)
-IMAGE = Form(what="an image reference", hint="write it like cresset:train-me", accepts=_matches(_IMAGE))
+NAME = Form(what="a name for an image", hint="write it like cresset:train-me", accepts=_matches(_IMAGE))
+IMAGE = Form(what="an image reference", hint="write it like debian:bookworm", accepts=_matches(_IMAGE + _DIGEST))
 URL = Form(what="a URL", hint="write it with http:// or https://", accepts=_is_url)
 PUBLIC_URL = Form(
     what="a URL without a password",
     hint="arguments stay in the image's history; give the credentials in INDEX_URL, which is a secret",
-    accepts=lambda value: _is_url(value) and not _has_credentials(value),
+    accepts=lambda value: _is_url(value) and mask(value) == value,
 )
 URLS = Form(
     what="a list of URLs",
@@ -149,7 +155,7 @@ URLS = Form(
 NUMBER = Form(
     what="a user or group number",
     hint="`id -u` and `id -g` show yours",
-    accepts=lambda value: bool(re.fullmatch(r"\d{1,10}", value)) and int(value) < 2**32 - 1,
+    accepts=lambda value: bool(re.fullmatch(r"0|[1-9][0-9]{0,9}", value)) and int(value) < 2**32 - 1,
 )
 ACCOUNT = Form(
     what="an account name",
@@ -161,20 +167,30 @@ ZONE = Form(
     hint="use a name of the IANA list, like Europe/Berlin",
     accepts=_is_zone,
 )
-ABSOLUTE = Form(what="an absolute path", hint="begin with /", accepts=_matches(r"/[^:\s]*"))
-SIZE = Form(what="a size", hint="write it like 8gb or 512mb", accepts=_matches(r"\d+(\.\d+)?\s*([kmgt]?b?|[KMGT]?B?)"))
-GPUS = Form(what="a number of GPUs", hint="write all, or how many", accepts=_matches(r"all|\d+"))
+ABSOLUTE = Form(what="an absolute path", hint="begin with /", accepts=_matches(r"/[^:\x00]*"))
+SIZE = Form(what="a size", hint="write it like 8gb or 512mb", accepts=_matches(r"[0-9]{1,9}([kmg]b?|[KMG]B?)"))
+GPUS = Form(what="a number of GPUs", hint="write all, or how many", accepts=_matches(r"all|[1-9][0-9]*"))
+# What lies there in the image would be hidden, the Python environment among it.
+PROJECT_FOLDER = Form(
+    what="a folder that code can be mounted at",
+    hint="begin with / and choose one of its own, like /opt/project or /work",
+    accepts=lambda value: (
+        bool(re.fullmatch(r"(/[^/:\s]+)+", value))
+        and value
+        not in {"/opt", "/opt/venv", "/usr", "/etc", "/var", "/bin", "/lib", "/sbin", "/proc", "/sys", "/dev", "/run"}
+    ),
+)
 
 SETTINGS = (
     Setting(name="SERVICE", form=WORD, help="is the service that the tasks act on"),
     Setting(name="COMMAND", form=NON_EMPTY, help="is what `invoke exec` runs"),
     Setting(
-        name="IMAGE_NAME", form=_or_empty(IMAGE), help="is the image's name; empty makes one of service and user name"
+        name="IMAGE_NAME", form=_or_empty(NAME), help="is the image's name; empty makes one of service and user name"
     ),
     Setting(name="COMPOSE_PROJECT_NAME", form=WORD, help="is the name of this checkout's containers"),
     Setting(name="COMPOSE_PROFILES", form=ANYTHING, help="is the service that a hand-typed `docker compose` acts on"),
     Setting(name="HOST_ROOT", form=NON_EMPTY, help="is where the code is on the host"),
-    Setting(name="PROJECT_ROOT", form=ABSOLUTE),
+    Setting(name="PROJECT_ROOT", form=PROJECT_FOLDER),
     Setting(name="ADD_USER", form=_one_of("include", "exclude")),
     Setting(name="UID", form=NUMBER),
     Setting(name="GID", form=NUMBER),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Iterator
 from dataclasses import replace
@@ -221,3 +222,37 @@ def test_bad_input_is_two_lines_and_exit_code_2(bare: Checkout, words: list[str]
     assert refused.code == 2
     assert refused.lines[0] == line
     assert len(refused.lines) == 2
+
+
+def test_a_requirement_file_that_is_missing_or_cannot_be_meant_is_said(bare: Checkout) -> None:
+    bare.invoke("env", "--service", "cpu")
+    bare.edit("reqs/apt-train.requirements.txt", "git-")
+    refused = bare.invoke("build-only", "--dry-run", check=False)
+    assert refused.code == 2
+    assert "'git-' is no package" in refused.lines[0]
+    (bare.path / "reqs" / "apt-train.requirements.txt").unlink()
+    refused = bare.invoke("build-only", "--dry-run", check=False)
+    assert refused.lines[0] == "reqs/apt-train.requirements.txt is missing"
+
+
+def test_an_empty_env_is_none(bare: Checkout) -> None:
+    (bare.path / ".env").touch()
+    assert bare.invoke("exec", check=False).lines[-1].strip() == "run: invoke env"
+    bare.invoke("env")
+    assert bare.setting("UID") == str(os.getuid())
+
+
+def test_the_override_file_that_compose_reads_is_the_one_that_is_added_to(bare: Checkout) -> None:
+    bare.invoke("env", "--service", "cpu")
+    (bare.path / "docker-compose.override.yml").write_text("services:\n  train:\n    tty: false\n")
+    bare.invoke("over")
+    assert not (bare.path / "docker-compose.override.yaml").exists()
+    assert "/mnt/home" in bare.compose("config").out
+
+
+def test_no_password_is_shown(bare: Checkout) -> None:
+    url = "https://me:hush@index.invalid/simple"
+    written = bare.invoke("env", "--set", f"INDEX_URL={url}").out
+    assert "hush" not in written + bare.invoke("config").out
+    assert "***@index.invalid" in written
+    assert url in (bare.path / ".env").read_text()

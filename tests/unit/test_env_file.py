@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cresset import env_file, wheels
@@ -31,7 +33,8 @@ VALUES = {
 
 
 def test_host_choices_are_what_the_machine_decides_and_nothing_empty() -> None:
-    chosen = {choice.name: choice.value for choice in env_file.host_choices(HOST, service="cpu", path="/code")}
+    usable, _ = env_file.host_choices(HOST, service="cpu", path="/code")
+    chosen = {choice.name: choice.value for choice in usable}
     assert chosen == {
         "SERVICE": "cpu",
         "COMPOSE_PROFILES": "cpu",
@@ -44,6 +47,13 @@ def test_host_choices_are_what_the_machine_decides_and_nothing_empty() -> None:
         "WHEELHOUSE": "/wheels",
         "DEB_NEW": "http://mirror.example/debian",
     }
+
+
+def test_what_a_setting_cannot_be_is_not_chosen() -> None:
+    odd = replace(HOST, index_url="ftp://x.example", extra_index_urls=("./here",), zone="Here/There")
+    usable, unusable = env_file.host_choices(odd, service="cpu", path="/code")
+    assert {choice.name for choice in unusable} == {"INDEX_URL", "EXTRA_INDEX_URL", "TZ"}
+    assert not {choice.name for choice in usable} & {"INDEX_URL", "EXTRA_INDEX_URL", "TZ"}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,21 @@ HOME = [{"type": "bind", "source": "${HOME}", "target": "/mnt/home"}]
         "volumes: {data: }\n",
         "services:\n",
         "",
+        "services: # mine\n  train: {}\n",
+        "services:\r\n  train: {}\r\n",
+        "x-a: 1\nservices:",
     ],
-    ids=["one service", "four blanks", "another key after it", "no services", "empty services", "empty file"],
+    ids=[
+        "one service",
+        "four blanks",
+        "another key after it",
+        "no services",
+        "empty services",
+        "empty file",
+        "a comment",
+        "Windows",
+        "no line end",
+    ],
 )
 def test_a_service_is_added_and_the_rest_untouched(former: str) -> None:
     text = override_file.add_service(former, "cpu")
@@ -34,7 +47,18 @@ def test_a_new_file_has_the_home() -> None:
     assert yaml.safe_load(override_file.add_service(None, "cpu"))["services"]["cpu"]["volumes"] == HOME
 
 
-@pytest.mark.parametrize("former", ["services: {train: {}}\n", "services: [", "- a\n- b\n"])
+@pytest.mark.parametrize(
+    "former",
+    [
+        "services: {train: {}}\n",
+        "services: {}\n",
+        '"services":\n  train: {}\n',
+        "{x-a: 1}\n",
+        "x-a: 1\n...\n",
+        "services: [",
+        "- a\n- b\n",
+    ],
+)
 def test_what_cannot_be_added_to_is_said(former: str) -> None:
     with pytest.raises(CressetError):
         override_file.add_service(former, "cpu")

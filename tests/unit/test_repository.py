@@ -23,7 +23,7 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 FLOORS = (
     {"errors", "data"},
     {"engine", "files", "host", "rawjson", "shell_words"},
-    {"compose", "instructions", "progress", "settings", "wheels"},
+    {"compose", "instructions", "progress", "requirements", "settings", "wheels"},
     {"bake", "display", "dockerfile", "override_file"},
     {"configuration"},
     {"env_file"},

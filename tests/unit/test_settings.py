@@ -62,12 +62,22 @@ def test_good_input_stays_good(name: str, value: str) -> None:
         ("IMAGE_NAME", "Train", "like cresset"),
         ("NETWORK", "hosts", "write bridge, host or none"),
         ("COMMAND", " ", "write something"),
+        ("INDEX_URL", "http://[x", "http"),
+        ("UID", "00", "id -u"),
+        ("UID", "\u0661", "id -u"),
+        ("CUDA_VERSION", "\u0661.\u0662.\u0663", "three numbers"),
+        ("SHM_SIZE", "99999999999999999999gb", "8gb"),
+        ("PYTORCH_VERSION_TAG", "V2.13.0", "like v2.14.1"),
+        ("IMAGE_NAME", "a@sha256:" + 64 * "0", "like cresset"),
+        ("PROJECT_ROOT", "/opt", "of its own"),
+        ("GPUS", "0", "how many"),
     ],
 )
 def test_bad_input_is_refused_with_its_name_and_a_hint(name: str, value: str, hint: str) -> None:
     with pytest.raises(CressetError) as refusal:
         settings.find(name, ".env").check(value, ".env")
-    assert str(refusal.value).startswith(f"{name} (from .env): {value!r} is not ")
+    assert str(refusal.value).startswith(f"{name} (from .env): {settings.mask(value)!r} is not ")
+    assert "secret@" not in str(refusal.value)
     assert hint in refusal.value.hint
 
 

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cresset import files
+from cresset.errors import CressetError
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_a_new_file_has_the_mode_and_an_old_one_keeps_its_own(checkout: Path) -> None:
+    files.write(".env", "a", former=None, mode=0o600)
+    assert (checkout / ".env").stat().st_mode & 0o777 == 0o600
+    (checkout / ".env").chmod(0o640)
+    files.write(".env", "b", former="a", mode=0o600)
+    assert (checkout / ".env").stat().st_mode & 0o777 == 0o640
+    assert os.listdir(checkout) == [".env"]
+
+
+@pytest.mark.parametrize("former", [None, "A=1\n"], ids=["it appeared", "it changed"])
+def test_what_somebody_else_wrote_meanwhile_stays(checkout: Path, former: str | None) -> None:
+    (checkout / ".env").write_text("A=2\n")
+    with pytest.raises(CressetError, match="while this was at work"):
+        files.write(".env", "A=3\n", former=former)
+    assert (checkout / ".env").read_text() == "A=2\n"
+    assert os.listdir(checkout) == [".env"]
+
+
+def test_a_link_is_followed(checkout: Path) -> None:
+    (checkout / "shared").write_text("a")
+    (checkout / ".env").symlink_to("shared")
+    files.write(".env", "b", former="a")
+    assert (checkout / ".env").is_symlink()
+    assert (checkout / "shared").read_text() == "b"
+
+
+def test_windows_line_ends_stay_and_the_mark_of_its_editors_is_passed_over(checkout: Path) -> None:
+    (checkout / ".env").write_bytes(b"\xef\xbb\xbfUID=1\r\nGID=2\r\n")
+    assert files.read(".env") == "UID=1\r\nGID=2\r\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (Path.mkdir, "is a folder"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "is not UTF-8"),
+    ],
+    ids=["a folder", "another encoding"],
+)
+def test_what_cannot_be_read_is_said(checkout: Path, make: object, words: str) -> None:
+    make(checkout / ".env")  # type: ignore[operator]
+    with pytest.raises(CressetError, match=words):
+        files.read(".env")
+
+
+def test_a_missing_file_is_none_or_refused() -> None:
+    assert files.read("nothing") is None
+    with pytest.raises(CressetError, match="Dockerfile is missing"):
+        files.require("Dockerfile")
+
+
+def test_a_turn_is_had_and_left(checkout: Path) -> None:
+    with files.turn("up"):
+        assert (checkout / ".cresset" / "up.lock").exists()
+    with files.turn("up"):
+        pass
