@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ def test_a_new_file_has_the_mode_and_an_old_one_keeps_its_own(checkout: Path) ->
     (checkout / ".env").chmod(0o640)
     files.write(".env", "b", former="a", mode=0o600)
     assert (checkout / ".env").stat().st_mode & 0o777 == 0o640
-    assert os.listdir(checkout) == [".env"]
+    assert [path.name for path in checkout.iterdir()] == [".env"]
 
 
 @pytest.mark.parametrize("former", [None, "A=1\n"], ids=["it appeared", "it changed"])
@@ -30,7 +29,7 @@ def test_what_somebody_else_wrote_meanwhile_stays(checkout: Path, former: str | 
     with pytest.raises(CressetError, match="while this was at work"):
         files.write(".env", "A=3\n", former=former)
     assert (checkout / ".env").read_text() == "A=2\n"
-    assert os.listdir(checkout) == [".env"]
+    assert [path.name for path in checkout.iterdir()] == [".env"]
 
 
 def test_a_link_is_followed(checkout: Path) -> None:
