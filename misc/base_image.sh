@@ -4,7 +4,15 @@
 # Whoever may use docker may use this; root is not needed. debootstrap runs as root of a helper container, which is
 # empty but for the host's programs (/usr, read-only), and fills a folder there that is streamed into `docker import`.
 # debootstrap knows containers and goes on where it cannot mount /proc: some of Docker's default capabilities suffice.
-set -euo pipefail
+#
+# Run by sh or zsh it hands over to bash: up to the line below it is therefore written for them too.
+case ${BASH_VERSION:+bash}:${ZSH_EVAL_CONTEXT-}:$(readlink -f -- "$0") in
+bash:*) ;;
+::/*/base_image.sh | :toplevel:/*/base_image.sh) exec bash "$0" "$@" ;;
+*) echo 'base_image.sh is run, not sourced: bash PATH/misc/base_image.sh' >&2 && return 2 ;;
+esac
+# ------------------------------------------------------------------------------------------------- bash from here on
+[[ ${BASH_SOURCE[0]-} != "$0" ]] || set -euo pipefail +o posix
 
 usage() {
     cat <<'END'
@@ -26,6 +34,11 @@ fail() { # MESSAGE HINT
 
 hide_password() {
     sed -E 's#(://)[^/@[:space:]]+@#\1#g'
+}
+
+is_name() { # NAME; whether the engine's rules allow it: [registry/]path[:tag], the path in lower case
+    local LC_ALL=C label='[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?' part='[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*'
+    [[ $1 =~ ^($label(\.$label)*(:[0-9]+)?/)?$part(/$part)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$ ]]
 }
 
 host_suite() { # prints the code name of this host's release, for a derivative of Ubuntu that of Ubuntu's
@@ -84,6 +97,16 @@ find_debootstrap() { # FOLDER; prints where below / or below FOLDER, which it th
         fail 'debootstrap is neither installed nor to be had from the mirror of apt' \
             'sudo apt-get update && sudo apt-get install debootstrap'
     printf '%s\n' "$folder"
+}
+
+check_suite() { # PREFIX SUITE; fails where the debootstrap below PREFIX has no script for the release
+    local prefix=$1 suite=$2 scripts=$1/usr/share/debootstrap/scripts version host
+    [[ $suite == */* || ! -e $scripts/$suite ]] || return 0
+    version=$(sed -n "s/^VERSION='\(.*\)'/ \1/p" "$prefix/usr/sbin/debootstrap")
+    host=$(host_suite)
+    [[ -e $scripts/$host ]] || host=''
+    fail "debootstrap$version does not know the release $suite" \
+        "give a SUITE that it knows${host:+, like $host}, or install the debootstrap that $suite or a later release has"
 }
 
 populate() { # PREFIX SUITE MIRROR KEYRING; runs in the helper container. A line on stdout says that an archive follows.
@@ -183,6 +206,7 @@ make_image() { # NAME SUITE MIRROR KEYRING NETWORK
     local name=$1 suite=$2 mirror=$3 keyring=$4 network=$5 prefix folder
     local links=() options=() capability variable proxy
     prefix=$(find_debootstrap "$work")
+    check_suite "$prefix" "$suite"
     if [[ $keyring ]]; then cp "$keyring" "$work/keyring" && keyring=$work/keyring; fi
 
     # Those of the root are links into /usr or folders beside it. The certificates are those of the host, which may be
@@ -259,8 +283,8 @@ main() {
         esac
         shift
     done
-    [[ $name =~ ^[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_.-]+)?$ ]] ||
-        fail "'$name' is not a name for an image" 'see misc/base_image.sh --help'
+    [[ $name ]] || fail 'NAME is missing' 'see misc/base_image.sh --help'
+    is_name "$name" || fail "'$name' is not a name for an image" 'write it like debian:bookworm, in lower case'
 
     docker version > /dev/null 2>&1 ||
         fail 'no Docker Engine answers' 'start it, or add your account to the group docker: docker info tells which'
@@ -295,4 +319,4 @@ main() {
 }
 
 helper=cresset-base-image-$$ helper_image='' making='' work=''
-if [[ ${BASH_SOURCE[0]} == "$0" ]]; then main "$@"; fi
+if [[ ${BASH_SOURCE[0]-} == "$0" ]]; then main "$@"; fi

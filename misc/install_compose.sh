@@ -3,18 +3,23 @@
 #
 #     bash misc/install_compose.sh [--force]          or, from any shell,          . misc/install_compose.sh
 #
-# Sourced, it hands itself to a bash of its own: the shell that reads it keeps its options, names and life. Up to the
-# line below it is therefore written for sh and zsh too.
-case ${BASH_VERSION:+bash}${ZSH_VERSION:+zsh}:$0 in
+# Sourced, it hands itself to a bash of its own: the shell that reads it keeps its options, names and life. Run by sh or
+# zsh, it hands over to bash. Up to the line below it is therefore written for them too.
+case ${BASH_VERSION:+bash}:${ZSH_EVAL_CONTEXT-}:$(readlink -f -- "$0") in
     bash:*) [ "${BASH_SOURCE[0]}" = "$0" ] || { bash "${BASH_SOURCE[0]}"; return; } ;;
-    zsh:*install_compose.sh | :*install_compose.sh) bash "$0"; return ;;
-    *) bash misc/install_compose.sh; return ;;
+    ::/*/install_compose.sh | :toplevel:/*/install_compose.sh) exec bash "$0" "$@" ;;
+    *file:/*/install_compose.sh) bash "$0"; return ;;  # zsh names in $0 what it sources
+    *)  # sh does not say what it sources
+        [ ! -r misc/install_compose.sh ] || { bash misc/install_compose.sh; return; }
+        echo 'install_compose.sh: run it as: bash PATH/misc/install_compose.sh' >&2
+        return 2
+        ;;
 esac
 # ------------------------------------------------------------------------------------------------- bash from here on
-set -euo pipefail
+set -euo pipefail +o posix
 
 # shellcheck source=packages.sh
-. "$(dirname -- "${BASH_SOURCE[0]}")/packages.sh"
+. "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/packages.sh"
 
 # Always a pair: Compose 2.40 does not build with a Buildx older than 0.17.
 COMPOSE_RELEASE=2.40.3

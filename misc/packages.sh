@@ -1,9 +1,13 @@
 # What setup.sh and install_compose.sh share: versions, downloads, and where a distribution has its packages.
 # shellcheck shell=bash disable=SC2016  # apt's $(NAME) in single quotes is for apt
 
-ROOT=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# The real path, whichever link led here: .venv remembers it.
+ROOT=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 OS_RELEASE=/etc/os-release
 DOCKER_REPOSITORY=https://download.docker.com/linux
+
+# cron and containers may leave HOME out; without it, bash reads ~ from the database of accounts.
+[[ ${HOME-} ]] || { unset HOME; export HOME=~; }
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

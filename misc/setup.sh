@@ -5,10 +5,24 @@
 #
 # What needs root is a piece of shell text: shown, asked for, then run, or handed to an administrator.
 # An engine that answers is never upgraded nor restarted.
-set -euo pipefail
+#
+# Run by sh or zsh it hands over to bash: up to the line below it is therefore written for them too.
+case ${BASH_VERSION:+bash}:${ZSH_EVAL_CONTEXT-}:$(readlink -f -- "$0") in
+    bash:*) ;;
+    ::/*/setup.sh | :toplevel:/*/setup.sh) exec bash "$0" "$@" ;;
+    *) echo 'setup.sh is run, not sourced: bash PATH/misc/setup.sh' >&2; return 2 ;;
+esac
+# ------------------------------------------------------------------------------------------------- bash from here on
+if [[ ${BASH_SOURCE[0]-} == "$0" ]]; then
+    set -euo pipefail +o posix
+else
+    printf 'setup.sh is run, not sourced: bash %q\n' "${BASH_SOURCE[0]:-PATH/misc/setup.sh}" >&2
+    # A person's shell stays as it was; a script's goes on to the functions, which is how the tests get them.
+    [[ $- != *i* && ${BASH_SOURCE[0]-} ]] || return 2 2>/dev/null || exit 2
+fi
 
 # shellcheck source=packages.sh
-. "$(dirname -- "${BASH_SOURCE[0]}")/packages.sh"
+. "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/packages.sh"
 # shellcheck source=environment.sh
 . "$ROOT/misc/environment.sh"
 
@@ -264,4 +278,5 @@ main() {
     (($# == 0)) || run_command "$@"
 }
 
-[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"
+[[ ${BASH_SOURCE[0]} == "$0" ]] || return 2
+main "$@"
