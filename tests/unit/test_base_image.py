@@ -66,7 +66,7 @@ def find(tmp_path: Path) -> Callable[..., str]:
         config = tmp_path / "apt.conf"
         config.write_text(f'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "{tmp_path}";\n')
         return subprocess.run(
-            ["bash", "-c", '. "$1" && find_mirror "$2"', "find", str(SCRIPT), suite],
+            ["bash", "-euo", "pipefail", "-c", '. "$1" && find_mirror "$2"', "find", str(SCRIPT), suite],
             env={"PATH": "/usr/bin:/bin", "APT_CONFIG": str(config)},
             capture_output=True,
             text=True,
@@ -145,7 +145,7 @@ def test_a_list_of_mirrors_gives_its_first(find: Callable[..., str], tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ([], "error: '' is not a name for an image"),
+        ([], "error: NAME is missing"),
         (["Upper"], "error: 'Upper' is not a name for an image"),
         (["--mirror"], "error: --mirror needs a value"),
         (["--foo", "name"], "error: unknown option --foo"),
@@ -166,3 +166,39 @@ def test_what_a_person_can_mistype_is_said_in_two_lines(arguments: list[str], er
     first, hint = done.stderr.splitlines()
     assert first == error
     assert hint.startswith("hint: ")
+
+
+def call(text: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the text with the functions of the script."""
+    argv = ["bash", "-euc", f". {SCRIPT}\n{text}", "call", *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def test_names_follow_the_rules_of_the_engine() -> None:
+    good = ["debian", "debian:bookworm", "a/b_c/d--e:V1.2_x-", "localhost:5000/a", "my-host.example/a__b.c", "x" * 200]
+    bad = ["a:", "a//b", "a/../b", "../b", "x:y:z", "/a", "a/", "a..b", "a_", "Upper", "a:-b", "-h/a", "a b", "a\n"]
+    done = call('for name; do if is_name "$name"; then printf "%s|" "$name"; fi; done', *good, *bad)
+    assert done.stdout.split("|")[:-1] == good
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "noble", "../scripts/bookworm"])
+def test_a_release_that_debootstrap_does_not_know(tmp_path: Path, suite: str) -> None:
+    for name in ("usr/sbin/debootstrap", "usr/share/debootstrap/scripts/bookworm"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("VERSION='1.0.128+nmu2'\n")
+    done = call('host_suite() { echo bookworm; }\ncheck_suite "$1" "$2"', str(tmp_path), suite)
+    if suite == "bookworm":
+        assert (done.returncode, done.stderr) == (0, "")
+    else:
+        assert done.returncode == 2
+        error, hint = done.stderr.splitlines()
+        assert error == f"error: debootstrap 1.0.128+nmu2 does not know the release {suite}"
+        assert hint.startswith("hint: give a SUITE that it knows, like bookworm, or install the debootstrap that ")
+
+
+@pytest.mark.parametrize("shell", ["dash", "zsh"])
+def test_any_shell_runs_it(shell: str) -> None:
+    if not (program := shutil.which(shell)):
+        pytest.skip(f"no {shell} here")
+    done = subprocess.run([program, SCRIPT, "a//b"], capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("error: 'a//b' is not a name for an image\nhint: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -72,8 +73,9 @@ class Machine:
         path.chmod(0o755)
 
     def run(self, text: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Source setup.sh, set the scene, run the text."""
-        scene = f". {self.root}/checkout/misc/setup.sh\n{MACHINE}\nOS_RELEASE={self.root}/os-release\n{text}"
+        """Source setup.sh, which says that it is not meant for that, set the scene, run the text."""
+        source = f". {self.root}/checkout/misc/setup.sh 2>/dev/null; set -euo pipefail"
+        scene = f"{source}\n{MACHINE}\nOS_RELEASE={self.root}/os-release\n{text}"
         return self.execute("bash", "-c", scene, "setup.sh", *words, **environment)
 
     def execute(self, *argv: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -148,6 +150,65 @@ def test_unknown_options_end_in_one_line(machine: Machine) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("setup.sh: unknown option --upgrade")
     assert done.stderr.count("\n") == 1
+
+
+# -- how a person starts it
+
+
+def be_ready(machine: Machine) -> None:
+    """Leave nothing to set up."""
+    machine.stub("docker", DOCKER)
+    have_environment(machine)
+
+
+def find_shell(name: str) -> str:
+    """Give the program's path, or skip the test."""
+    return shutil.which(name) or pytest.skip(f"no {name} here")
+
+
+@pytest.mark.parametrize(
+    ("shell", "link"),
+    [("bash", "checkout/misc/setup.sh"), ("dash", "checkout/misc/setup.sh"), ("dash", "s"), ("zsh", "s")],
+)
+def test_any_shell_and_any_link_run_it(machine: Machine, shell: str, link: str) -> None:
+    be_ready(machine)
+    (machine.root / "s").symlink_to("checkout/misc/setup.sh")
+    done = machine.execute(find_shell(shell), link, "sh", "-c", 'printf "<%s>" "$@"; pwd', "sh", "a b", "")
+    assert (done.stdout, done.stderr) == (f"<a b><>{machine.root}/checkout\n", "")
+
+
+def test_a_link_to_the_checkout_keeps_the_environment(machine: Machine) -> None:
+    be_ready(machine)
+    (machine.root / "link").symlink_to("checkout")
+    done = machine.execute("bash", "link/misc/setup.sh", "sh", "-c", "echo ran")
+    assert (done.stdout, done.stderr) == ("ran\n", "")
+
+
+@pytest.mark.parametrize("given", ["unset HOME", "HOME="])
+def test_without_home_it_is_the_account_s(machine: Machine, given: str) -> None:
+    be_ready(machine)
+    done = machine.execute("bash", "-c", f"{given}; exec bash checkout/misc/setup.sh sh -c 'echo \"$HOME\"'")
+    assert (done.stdout, done.stderr) == (f"{pwd.getpwuid(os.getuid()).pw_dir}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [("bash", "setup.sh"), ("dash", "setup.sh"), ("zsh", "setup.sh"), ("dash", "install_compose.sh")],
+)
+def test_a_shell_that_cannot_have_it_is_told_how_to_run_it(machine: Machine, shell: str, script: str) -> None:
+    program = find_shell(shell)
+    done = machine.execute(program, "-c", f". checkout/misc/{script}; echo rc=$? $-")
+    assert done.stdout.strip() == f"rc=2 {machine.execute(program, '-c', 'echo $-').stdout.strip()}".strip()
+    assert done.stderr.startswith(script)
+    assert f"misc/{script}\n" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interactive_shell_gets_no_names(machine: Machine) -> None:
+    text = "compgen -A function -A variable >before; . checkout/misc/setup.sh; compgen -A function -A variable >after"
+    machine.execute("bash", "--norc", "-ic", text)
+    before, after = (set((machine.root / name).read_text().split()) for name in ("before", "after"))
+    assert after - before <= {"_", "PIPESTATUS"}
 
 
 # -- an engine that answers, or not
@@ -338,8 +399,7 @@ def test_what_needs_root_is_shown_first(machine: Machine, scene: str, answer: st
     if "LOCKED" in scene:
         machine.stub("sudo", "exit 1")
     scene = scene.replace("SUDO", ":").replace("LOCKED", ":")
-    text = f". {machine.root}/checkout/misc/setup.sh\n{MACHINE}\n{scene}\noffer 'this' \"touch 'x y'\""
-    done = machine.execute("bash", "-c", text, stdin=answer)
+    done = machine.run(f"{scene}\noffer 'this' \"touch 'x y'\"", stdin=answer)
     assert "this:\n    touch 'x y'\n" in done.stderr
     assert said in done.stderr
     assert machine.calls == calls
@@ -597,8 +657,7 @@ def test_plugins_that_serve_are_left_alone(machine: Machine) -> None:
 @pytest.mark.parametrize("shell", ["bash", "dash", "zsh"])
 @pytest.mark.parametrize("works", [True, False], ids=["works", "fails"])
 def test_sourcing_leaves_nothing_behind(machine: Machine, shell: str, *, works: bool) -> None:
-    if not (program := shutil.which(shell)):
-        pytest.skip(f"no {shell} here")
+    program = find_shell(shell)
     if works:
         machine.stub("docker", DOCKER)
     text = "cd checkout; set >../before; . misc/install_compose.sh; echo rc=$? $-; set >../after"
