@@ -48,9 +48,9 @@ def recorded(service: Service) -> dict[str, str]:
 
 
 def secret_values(model: Model) -> dict[str, str]:
-    """Return the variables that the definition's secrets read, each with its value."""
+    """Return the variables that the definition's secrets read, those that are set, each with its value."""
     names = [secret["environment"] for secret in model.secrets.values() if "environment" in secret]
-    return {name: model.settings[name] for name in names}
+    return {name: model.settings[name] for name in names if model.settings[name]}
 
 
 def up(service: str, *options: str) -> list[str]:

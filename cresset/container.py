@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import nullcontext
+from datetime import datetime, timedelta, timezone
 
+from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
@@ -86,9 +88,18 @@ def list_projects(engine: Engine) -> None:
 def list_images(resolved: Configuration, engine: Engine, *, console: Console) -> None:
     """List the images that were built for this checkout."""
     table = Table("image", "id", "size", "age", box=None, pad_edge=False)
-    for row in engine.images(resolved.model.project):
-        table.add_row(*row)
+    for image in engine.images(resolved.model.project):
+        age = age_of(datetime.now(timezone.utc) - image.created)
+        table.add_row(image.name, image.short_id, filesize.decimal(image.size), age)
     console.print(table)
+
+
+def age_of(time: timedelta) -> str:
+    """Return a time in the largest unit that it has two of, like `5 days`."""
+    seconds = int(time.total_seconds())
+    units = (("days", 86400), ("hours", 3600), ("minutes", 60))
+    unit, length = next(((name, length) for name, length in units if seconds >= 2 * length), ("seconds", 1))
+    return f"{seconds // length} {unit}"
 
 
 def arguments(command: str) -> list[str]:

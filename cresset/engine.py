@@ -8,14 +8,29 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import resources
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cresset.errors import CressetError
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 # Stable image ids on every store, and no question about folders outside the checkout: named contexts are there.
 _BUILDX = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image of the engine: its names, its id, its size in bytes, and when its last step was executed."""
+
+    name: str
+    short_id: str
+    size: int
+    created: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,15 +152,22 @@ class Engine:
             raise _daemon_refusal(done.stderr)
         return bool(done.stdout.strip())
 
-    def images(self, project: str) -> list[tuple[str, str, str, str]]:
-        """Return name, id, size and age of each image that was built for a Compose project."""
-        columns = "{{.Repository}}:{{.Tag}}\t{{.ID}}\t{{.Size}}\t{{.CreatedSince}}"
-        label = f"label=com.docker.compose.project={project}"
-        done = self._capture(["docker", "image", "ls", "--filter", label, "--format", columns])
-        if done.returncode:
-            raise _daemon_refusal(done.stderr)
-        rows = [line.split("\t") for line in done.stdout.splitlines()]
-        return [(name, short_id, size, age) for name, short_id, size, age in rows]
+    def images(self, project: str) -> list[Image]:
+        """Return the images that were built for a Compose project, the newest first."""
+        self.ready()
+        with closing(_client()) as client:
+            found = client.images.list(filters={"label": f"com.docker.compose.project={project}"})
+        images = [
+            Image(
+                name=", ".join(image.tags) or "(no name)",
+                short_id=image.short_id.removeprefix("sha256:"),
+                size=image.attrs["Size"],
+                # Nanoseconds, which Python does not read; the zone is always UTC.
+                created=datetime.fromisoformat(f"{image.attrs['Created'][:19]}+00:00"),
+            )
+            for image in found
+        ]
+        return sorted(images, key=lambda image: image.created, reverse=True)
 
     def _capture(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return self._subprocess(argv, capture_output=True)
@@ -166,6 +188,18 @@ class Engine:
     def _show(self, argv: Sequence[str], *, stdin: str = "", extra: Mapping[str, str] | None = None) -> None:
         words = [f"{name}={shlex.quote(value)}" for name, value in {**(extra or {}), **self.environment}.items()]
         print(*words, shlex.join(argv), *(["<<'EOF'", f"\n{stdin}\nEOF"] if stdin else []))
+
+
+def _client() -> DockerClient:
+    """Return the SDK's client of the engine that the CLI uses."""
+    # Here, because importing it takes longer than most of what a task does.
+    from docker import DockerClient  # noqa: PLC0415
+    from docker.context import ContextAPI  # noqa: PLC0415
+
+    if "DOCKER_HOST" in os.environ:
+        return DockerClient.from_env()
+    context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
+    return DockerClient(base_url=context.Host, tls=context.TLSConfig)
 
 
 def _exec(argv: list[str], environment: Mapping[str, str]) -> NoReturn:

@@ -1,9 +1,10 @@
-"""What is true of this host and checkout: the configuration, `.env`, the override file, the base image."""
+"""What is true of this host and checkout: the configuration, `.env`, the override file."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -71,46 +72,71 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
             raise CressetError(".env is there already and stays as it is", "edit it, or add --update to change it")
         console.print(".env is there already and stays as it is; --update adds what it lacks.")
         return
+    proposal = _propose(request, former or "")
+    if request.dry_run:
+        console.print(proposal.text, markup=False)
+        return
+    files.write(".env", proposal.text, former=former, mode=0o600)
+    _show(proposal, before=frozenset() if blank else compose.env_file_names(former or ""), console=console)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Proposal:
+    """An `.env`: its text, what was chosen in it and why, and what the person should know besides."""
+
+    text: str
+    choices: dict[str, Choice]
+    notes: list[str]
+
+
+def _propose(request: Request, former: str) -> _Proposal:
     facts = host.look()
-    service = request.service or request.overrides.get("SERVICE") or _service(facts, former or "")
-    asked = Request(service=service, overrides=request.overrides)
-    resolved, _ = load(asked, needs_env=False)
-    choices, unusable = env_file.host_choices(facts, service=service, path=str(files.ROOT))
+    service = request.service or request.overrides.get("SERVICE") or _service(facts, former)
+    resolved, _ = load(Request(service=service, overrides=request.overrides), needs_env=False)
+    usable, unusable = env_file.host_choices(facts, service=service, path=str(files.ROOT))
     found, warning = availability.choose_wheels(resolved, facts)
-    # What was said for this host by hand, on the command line or in the shell, holds from now on.
-    values = resolved.values.values()
-    said = {
-        source: [
-            Choice(name=value.name, value=value.value, reason=source) for value in values if value.source == source
-        ]
-        for source in ("--set", "shell")
-    }
+    # What was said for this host by hand, in the shell or on the command line, holds from now on.
+    said = [
+        Choice(name=value.name, value=value.value, reason=source)
+        for source in ("shell", "--set")
+        for value in resolved.values.values()
+        if value.source == source
+    ]
+    choices = {choice.name: choice for choice in (*usable, *found, *said)}
     unset, _ = load(Request(service=service), needs_env=False, dotenv=False)
     defaults = configuration.defaults(unset.model, unset.recipe)
-    choices += found + said["shell"] + said["--set"]
-    if blank:
-        text = env_file.compose_text(choices, defaults)
+    if former.strip():
+        text = env_file.add_missing(former, choices.values(), defaults)
+        for choice in said:
+            text = env_file.record(text, choice) if choice.reason == "--set" else text
     else:
-        text = env_file.add_missing(former or "", choices, defaults)
-        for choice in said["--set"]:
-            text = env_file.record(text, choice)
-    if request.dry_run:
-        console.print(text, markup=False)
-        return
-    files.write(".env", text, former=former, mode=0o600)
-    _show_changes(choices, former=former, text=text, console=console)
-    if warning:
-        console.print(f"Warning: {warning}", markup=False)
-    for url in facts.hidden_indexes:
-        console.print(f"Not used: {url}, because a build sees no folder of this host but the wheelhouse.", markup=False)
-    for choice in unusable:
-        console.print(f"Not used: {choice.name} = {settings.mask(choice.value)} ({choice.reason}).", markup=False)
+        text = env_file.compose_text(choices.values(), defaults)
+    notes = [f"Warning: {warning}"] if warning else []
+    notes += [
+        f"Not used: {url}, because a build sees no folder of this host but the wheelhouse."
+        for url in facts.hidden_indexes
+    ]
+    notes += [f"Not used: {odd.name} = {settings.mask(odd.value)} ({odd.reason})." for odd in unusable]
+    return _Proposal(text=text, choices=choices, notes=notes)
 
 
 def _service(facts: host.Host, env_text: str) -> str:
     if "SERVICE" in compose.env_file_names(env_text):
         return load(Request())[0].service.name
     return "train" if facts.has_gpu else "cpu"
+
+
+def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> None:
+    new = [choice for choice in proposal.choices.values() if choice.name not in before or choice.reason == "--set"]
+    console.print(("Added to .env:" if before else "Wrote .env:") if new else ".env lacks nothing.")
+    table = Table.grid(padding=(0, 2))
+    for _ in ("setting", "value", "reason"):
+        table.add_column(overflow="fold")
+    for choice in new:
+        table.add_row(f"  {choice.name}", settings.mask(choice.value) or "(none)", f"[dim]{choice.reason}[/dim]")
+    console.print(table)
+    for note in proposal.notes:
+        console.print(note, markup=False)
 
 
 def require_paths(resolved: Configuration) -> None:
@@ -125,21 +151,6 @@ def require_paths(resolved: Configuration) -> None:
             raise CressetError(
                 f"{name} (from {value.source}): there is no {what} {value.value}", "name another, or leave it out"
             )
-
-
-def _show_changes(choices: list[Choice], *, former: str | None, text: str, console: Console) -> None:
-    if former == text:
-        console.print(".env lacks nothing.")
-        return
-    console.print("Wrote .env:" if former is None else "Added to .env:")
-    before = compose.env_file_names(former or "")
-    table = Table.grid(padding=(0, 2))
-    for _ in ("setting", "value", "reason"):
-        table.add_column(overflow="fold")
-    for choice in {choice.name: choice for choice in choices}.values():
-        if choice.name not in before or choice.reason == "--set":
-            table.add_row(f"  {choice.name}", settings.mask(choice.value) or "(none)", f"[dim]{choice.reason}[/dim]")
-    console.print(table)
 
 
 def write_override(request: Request, *, console: Console) -> None:
