@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,14 @@ class Service:
         image: the reference of the image it builds and runs.
         build: Compose's `build` section; empty where it builds nothing.
         volumes: Compose's `volumes`, long form.
+        reserves_gpus: it asks the engine for GPUs.
     """
 
     name: str
     image: str
     build: Mapping[str, Any]
     volumes: tuple[Mapping[str, Any], ...]
+    reserves_gpus: bool = False
 
     @property
     def arguments(self) -> Mapping[str, str]:
@@ -79,7 +81,14 @@ def _read_service(name: str, section: Mapping[str, Any]) -> Service:
         image=section.get("image", ""),
         build=section.get("build", {}),
         volumes=tuple(section.get("volumes", ())),
+        reserves_gpus=any("gpu" in device.get("capabilities", ()) for device in _reserved(section)),
     )
+
+
+def _reserved(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    resources = (section.get("deploy") or {}).get("resources") or {}
+    devices: Sequence[Mapping[str, Any]] = (resources.get("reservations") or {}).get("devices") or ()
+    return devices
 
 
 def service_names(text: str) -> tuple[str, ...]:

@@ -116,6 +116,17 @@ class Engine:
             raise _daemon_refusal(done.stderr)
         _require("engine", done.stdout.strip())
 
+    def knows_gpus(self) -> bool:
+        """Return whether the engine can be asked for GPUs: by NVIDIA's runtime, or by CDI where devices are described.
+
+        Raises:
+            CressetError: no daemon answers.
+        """
+        self.ready()
+        with closing(_client()) as client:
+            known: Mapping[str, object] = client.info()
+        return "nvidia" in (known.get("Runtimes") or {}) or bool(known.get("DiscoveredDevices"))  # type: ignore[operator]
+
     def compose_version(self) -> str:
         """Return the version of Compose, N.N.N.
 

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from cresset import availability, compose, configuration, dockerfile, env_file, files, host, override_file, settings
+from cresset import (
+    availability,
+    compose,
+    configuration,
+    devices,
+    dockerfile,
+    env_file,
+    files,
+    host,
+    override_file,
+    settings,
+)
 from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
 from cresset.env_file import Choice
@@ -159,7 +170,7 @@ def write_override(request: Request, *, console: Console) -> None:
     Raises:
         CressetError: the file is no YAML that a service can be added to.
     """
-    resolved, _ = load(request)
+    resolved, engine = load(request)
     service = resolved.service.name
     # Compose reads the first of them that there is.
     name = next((name for name in override_file.NAMES if files.read(name) is not None), override_file.NAMES[0])
@@ -167,12 +178,19 @@ def write_override(request: Request, *, console: Console) -> None:
     if former is not None and service in override_file.services(former):
         console.print(f"{name} has the service {service} already and stays as it is.")
         return
-    text = override_file.add_service(former, service)
+    text = override_file.add_service(former, service, devices=_devices_to_pass(resolved, engine))
     if request.dry_run:
         console.print(text, markup=False)
         return
     files.write(name, text, former=former)
     console.print(f"{'Wrote' if former is None else f'Added {service} to'} {name}.")
+
+
+def _devices_to_pass(resolved: Configuration, engine: Engine) -> devices.Devices | None:
+    """Return the devices of a service that reserves GPUs where the engine does not know what that is."""
+    if not resolved.service.reserves_gpus or not (found := devices.look()).paths or engine.knows_gpus():
+        return None
+    return found
 
 
 def show(request: Request, *, console: Console, as_json: bool = False) -> None:

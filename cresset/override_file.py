@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import yaml
 
+from cresset.devices import Devices
 from cresset.errors import CressetError
 
 # The names that Compose knows; of several it takes the first.
@@ -24,10 +26,46 @@ _SERVICE = """\
     - type: bind
       source: ${{HOME}}
       target: /mnt/home
-  # Other things that belong here, as examples:
+{driver}{devices}  # Other things that belong here, as examples:
   # ports: ["127.0.0.1:8080:80"]
   # tmpfs: [/scratch]
 """
+
+_DRIVER = """\
+    # The driver's libraries.
+    - type: bind
+      source: {driver}
+      target: {driver}
+      read_only: true
+  environment:
+    LD_LIBRARY_PATH: {driver}/lib64:{driver}/lib
+"""
+
+_DEVICES = """\
+  # This engine knows no GPUs (NVIDIA's container toolkit is not installed): their devices are passed one by one instead
+  # of a reservation. With the toolkit, remove this down to the examples, and the driver's libraries above.
+  deploy: !reset null
+  devices:
+"""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads Compose's own tags, like !reset, as the values behind them."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, _, node: _plain(loader, node))
+
+
+def _plain(loader: yaml.SafeLoader, node: yaml.Node) -> object:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+def _load(text: str) -> Any:  # noqa: ANN401 - YAML
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, with tags that it passes over
 
 
 def services(text: str) -> frozenset[str]:
@@ -37,29 +75,34 @@ def services(text: str) -> frozenset[str]:
         CressetError: it is no Compose file.
     """
     try:
-        return frozenset((yaml.safe_load(text) or {}).get("services") or {})
+        return frozenset((_load(text) or {}).get("services") or {})
     except (yaml.YAMLError, AttributeError, TypeError):
         raise CressetError("the override file is no Compose file", "mend it, or move it away") from None
 
 
-def add_service(former: str | None, service: str) -> str:
+def add_service(former: str | None, service: str, *, devices: Devices | None = None) -> str:
     """Return an override file with a service in it, and everything else in it untouched.
+
+    Args:
+        former: the file as it is, None where there is none.
+        service: the service to add.
+        devices: what to pass to it instead of a reservation of GPUs, None where the engine knows them.
 
     Raises:
         CressetError: it is written in a way that this cannot add to.
     """
     if former is None:
-        return _HEAD + _block(service, indent=2)
+        return _HEAD + _block(service, devices, indent=2)
     before = services(former)
     lines = former.splitlines(keepends=True)
     at = next((number for number, line in enumerate(lines) if re.match(r"services:\s*(#.*)?$", line)), None)
     if at is None:
-        text = former.rstrip("\n") + "\nservices:\n" + _block(service, indent=2)
+        text = former.rstrip("\n") + "\nservices:\n" + _block(service, devices, indent=2)
     else:
         neighbour = next((line for line in lines[at + 1 :] if line.strip() and not line.lstrip().startswith("#")), "")
         indent = len(neighbour) - len(neighbour.lstrip()) or 2
         end = "" if lines[at].endswith("\n") else "\n"
-        text = "".join([*lines[: at + 1], end, _block(service, indent=indent), *lines[at + 1 :]])
+        text = "".join([*lines[: at + 1], end, _block(service, devices, indent=indent), *lines[at + 1 :]])
     if not _adds(text, former, service, before):
         raise CressetError(
             "the override file is written in a way that nothing can be added to", f"add {service} to it by hand"
@@ -70,7 +113,7 @@ def add_service(former: str | None, service: str) -> str:
 def _adds(text: str, former: str, service: str, before: frozenset[str]) -> bool:
     """Return whether the text is what was there before and the service."""
     try:
-        now, then = yaml.safe_load(text), yaml.safe_load(former) or {}
+        now, then = _load(text), _load(former) or {}
     except yaml.YAMLError:
         return False
     # A key that is written twice would hide the first one.
@@ -82,6 +125,8 @@ def _adds(text: str, former: str, service: str, before: frozenset[str]) -> bool:
     )
 
 
-def _block(service: str, *, indent: int) -> str:
-    lines = _SERVICE.format(service=service).splitlines(keepends=True)
+def _block(service: str, devices: Devices | None, *, indent: int) -> str:
+    driver = _DRIVER.format(driver=devices.driver) if devices and devices.driver else ""
+    passed = "".join([_DEVICES, *(f"    - {path}:{path}\n" for path in devices.paths)]) if devices else ""
+    lines = _SERVICE.format(service=service, driver=driver, devices=passed).splitlines(keepends=True)
     return "".join(" " * indent + line for line in lines)

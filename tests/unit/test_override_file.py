@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from cresset import override_file
+from cresset.devices import Devices
 from cresset.errors import CressetError
 
 HOME = [{"type": "bind", "source": "${HOME}", "target": "/mnt/home"}]
@@ -62,3 +63,16 @@ def test_a_new_file_has_the_home() -> None:
 def test_what_cannot_be_added_to_is_said(former: str) -> None:
     with pytest.raises(CressetError):
         override_file.add_service(former, "cpu")
+
+
+def test_without_the_toolkit_the_devices_are_passed_and_the_reservation_is_taken_back() -> None:
+    found = Devices(paths=("/dev/nvidia0", "/dev/nvidiactl"), driver="/usr/local/nvidia")
+    text = override_file.add_service(None, "train", devices=found)
+    assert "deploy: !reset null" in text
+    train = yaml.safe_load(text.replace("!reset ", ""))["services"]["train"]
+    assert train["deploy"] is None
+    assert train["devices"] == ["/dev/nvidia0:/dev/nvidia0", "/dev/nvidiactl:/dev/nvidiactl"]
+    assert train["environment"] == {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib64:/usr/local/nvidia/lib"}
+    assert train["volumes"][1]["target"] == "/usr/local/nvidia"
+    assert override_file.services(text) == {"train"}
+    assert override_file.services(override_file.add_service(text, "cpu")) == {"train", "cpu"}

@@ -22,7 +22,7 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
     {"errors", "data"},
-    {"engine", "files", "host", "rawjson", "shell_words"},
+    {"devices", "engine", "files", "host", "rawjson", "shell_words"},
     {"compose", "instructions", "progress", "requirements", "settings", "wheels"},
     {"bake", "display", "dockerfile", "override_file"},
     {"configuration"},
