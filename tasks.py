@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cresset import base_image as base_images
 from cresset import build as builds
-from cresset import container, environment, settings
+from cresset import container, environment, settings, upkeep
 from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
 from cresset.errors import CressetError
@@ -31,6 +31,7 @@ HELP = {
     "set_": "NAME=VALUE, a setting for this call; repeatable; `env` writes it",
     "suite": "the release to make, like bookworm; otherwise this host's own",
     "update": "add what an existing .env does not set; of what it sets, only what --set names is changed",
+    "yes": "remove without asking",
 }
 
 console = Console(highlight=False)
@@ -180,4 +181,10 @@ def logs(request: Request, follow: bool = False) -> None:
     container.logs(*environment.load(request), follow=follow)
 
 
-ns = Collection(env, over, config, base_image, build, build_only, up, start, stop, exec_, run, down, ls, logs)
+@task
+def prune(request: Request, yes: bool = False) -> None:
+    """Remove what this checkout left behind: unnamed images, stopped containers, old build records."""
+    upkeep.prune(*environment.load(request), console=console, yes=yes)
+
+
+ns = Collection(env, over, config, base_image, build, build_only, up, start, stop, exec_, run, down, ls, logs, prune)

@@ -11,7 +11,7 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from cresset import files
+from cresset import files, inventory
 from cresset.bake import up as up_command
 from cresset.configuration import Configuration
 from cresset.engine import Engine
@@ -88,7 +88,7 @@ def list_projects(engine: Engine) -> None:
 def list_images(resolved: Configuration, engine: Engine, *, console: Console) -> None:
     """List the images that were built for this checkout."""
     table = Table("image", "id", "size", "age", box=None, pad_edge=False)
-    for image in engine.images(resolved.model.project):
+    for image in inventory.images(engine, resolved.model.project):
         age = age_of(datetime.now(timezone.utc) - image.created)
         table.add_row(image.name, image.short_id, filesize.decimal(image.size), age)
     console.print(table)

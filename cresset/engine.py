@@ -1,4 +1,4 @@
-"""The one door to docker, its CLI and its SDK, and to subprocess."""
+"""The one door to docker's CLI, and to subprocess."""
 
 from __future__ import annotations
 
@@ -8,29 +8,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib import resources
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from cresset.errors import CressetError
 
-if TYPE_CHECKING:
-    from docker import DockerClient
-
 # Stable image ids on every store, and no question about folders outside the checkout: named contexts are there.
 _BUILDX = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """An image of the engine: its names, its id, its size in bytes, and when its last step was executed."""
-
-    name: str
-    short_id: str
-    size: int
-    created: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,19 +98,8 @@ class Engine:
         """
         done = self._capture(["docker", "version", "--format", "{{.Server.Version}}"])
         if done.returncode:
-            raise _daemon_refusal(done.stderr)
+            raise daemon_refusal(done.stderr)
         _require("engine", done.stdout.strip())
-
-    def knows_gpus(self) -> bool:
-        """Return whether the engine can be asked for GPUs: by NVIDIA's runtime, or by CDI where devices are described.
-
-        Raises:
-            CressetError: no daemon answers.
-        """
-        self.ready()
-        with closing(_client()) as client:
-            known: Mapping[str, object] = client.info()
-        return "nvidia" in (known.get("Runtimes") or {}) or bool(known.get("DiscoveredDevices"))  # type: ignore[operator]
 
     def compose_version(self) -> str:
         """Return the version of Compose, N.N.N.
@@ -160,25 +134,8 @@ class Engine:
         filters = [word for label in labels for word in ("--filter", label)]
         done = self._capture(["docker", "container", "ls", "--quiet", *filters])
         if done.returncode:
-            raise _daemon_refusal(done.stderr)
+            raise daemon_refusal(done.stderr)
         return bool(done.stdout.strip())
-
-    def images(self, project: str) -> list[Image]:
-        """Return the images that were built for a Compose project, the newest first."""
-        self.ready()
-        with closing(_client()) as client:
-            found = client.images.list(filters={"label": f"com.docker.compose.project={project}"})
-        images = [
-            Image(
-                name=", ".join(image.tags) or "(no name)",
-                short_id=image.short_id.removeprefix("sha256:"),
-                size=image.attrs["Size"],
-                # Nanoseconds, which Python does not read; the zone is always UTC.
-                created=datetime.fromisoformat(f"{image.attrs['Created'][:19]}+00:00"),
-            )
-            for image in found
-        ]
-        return sorted(images, key=lambda image: image.created, reverse=True)
 
     def _capture(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return self._subprocess(argv, capture_output=True)
@@ -201,18 +158,6 @@ class Engine:
         print(*words, shlex.join(argv), *(["<<'EOF'", f"\n{stdin}\nEOF"] if stdin else []))
 
 
-def _client() -> DockerClient:
-    """Return the SDK's client of the engine that the CLI uses."""
-    # Here, because importing it takes longer than most of what a task does.
-    from docker import DockerClient  # noqa: PLC0415
-    from docker.context import ContextAPI  # noqa: PLC0415
-
-    if "DOCKER_HOST" in os.environ:
-        return DockerClient.from_env()
-    context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
-    return DockerClient(base_url=context.Host, tls=context.TLSConfig)
-
-
 def _exec(argv: list[str], environment: Mapping[str, str]) -> NoReturn:
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
@@ -227,7 +172,8 @@ def _unusable(program: str, error: OSError) -> CressetError:
     return CressetError(f"{program} {reason}", "run: bash misc/setup.sh")
 
 
-def _daemon_refusal(text: str) -> CressetError:
+def daemon_refusal(text: str) -> CressetError:
+    """Return what to tell a person to whom docker says that its daemon does not answer."""
     if "permission denied" in text.lower():
         return CressetError(
             "this account may not use the Docker daemon", "run: bash misc/setup.sh (it offers the group docker)"

@@ -1,0 +1,185 @@
+"""What this checkout left behind on the disk: say it, ask, remove it; nothing of another project, nothing in use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import filesize
+from rich.console import Console
+from rich.table import Table
+
+from cresset import files, inventory
+from cresset.configuration import Configuration
+from cresset.engine import Engine
+from cresset.errors import CressetError
+from cresset.inventory import Container, UnnamedImage, Usage
+
+_KEPT_RECORDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A build record and its size in bytes."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftovers:
+    """What may be removed, in the order of removal: an image can go once its containers have."""
+
+    containers: tuple[Container, ...]
+    images: tuple[UnnamedImage, ...]
+    records: tuple[Record, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes that are theirs alone; what images share among each other is not counted."""
+        images = sum(image.size - image.shared for image in self.images)
+        return images + sum(one.size for one in self.containers) + sum(record.size for record in self.records)
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything."""
+        return bool(self.containers or self.images or self.records)
+
+
+def prune(resolved: Configuration, engine: Engine, *, console: Console, yes: bool) -> None:
+    """Show what this checkout left behind, and remove it if the person agrees.
+
+    Args:
+        resolved: the configuration, for the project's name.
+        engine: where to look; a dry run only shows.
+        console: where the list goes.
+        yes: the person agrees beforehand.
+
+    Raises:
+        CressetError: no daemon answers, or the person interrupts; what was not yet removed stays.
+    """
+    project = resolved.model.project
+    usage = inventory.usage(engine, project)
+    left = choose(usage, project=project, records=old_records(files.RECORDS, keep=_KEPT_RECORDS))
+    if not left:
+        _say(console, f"Nothing is left behind by {project}. {about_cache(usage.cache, images=False)}")
+        return
+    _say(console, f"Left behind by {project}:")
+    table = Table.grid(padding=(0, 2))
+    for justify in ("left", "left", "right", "left"):
+        table.add_column(justify=justify, overflow="fold")
+    for row in rows(left):
+        table.add_row(*row)
+    console.print(table)
+    _say(console, about_total(left))
+    _say(console, about_cache(usage.cache, images=bool(left.images)))
+    if engine.dry_run:
+        return
+    if not yes and not _has_terminal():
+        _say(console, "To remove these, add --yes.")
+        return
+    try:
+        if yes or _agrees():
+            _remove(left, console=console)
+        else:
+            _say(console, "Everything stays.")
+    except KeyboardInterrupt:
+        raise CressetError("interrupted", "what was not yet removed stays: see `invoke prune`", code=130) from None
+
+
+def choose(usage: Usage, *, project: str, records: Sequence[Record]) -> Leftovers:
+    """Return what of a disk's contents a project left behind; an image that any other container has is in use."""
+    stopped = tuple(one for one in usage.containers if one.project == project and one.stopped)
+    used = {one.image for one in usage.containers if one not in stopped}
+    unused = tuple(image for image in usage.images if image.id not in used)
+    return Leftovers(containers=stopped, images=unused, records=tuple(records))
+
+
+def old_records(folder: Path, *, keep: int) -> list[Record]:
+    """Return the build records of a folder but the newest ones; those that cannot be read are passed over."""
+    found: list[tuple[int, Record]] = []
+    with suppress(OSError):
+        for path in folder.glob("*.jsonl"):
+            with suppress(OSError):
+                if path.is_file() and not path.is_symlink():
+                    stat = path.stat()
+                    found.append((stat.st_mtime_ns, Record(path=path, size=stat.st_size)))
+    newest_first = sorted(found, key=lambda item: (item[0], item[1].path.name), reverse=True)
+    return [record for _, record in newest_first[keep:]]
+
+
+def rows(left: Leftovers) -> list[tuple[str, str, str, str]]:
+    """Return the list as the person sees it: what, its name, its size, and a remark."""
+    listed = [("  container", one.name, filesize.decimal(one.size), one.status) for one in left.containers]
+    for image in left.images:
+        shared = f"and {filesize.decimal(image.shared)} that other images share" if image.shared else ""
+        name = f"{_short(image)} {image.service}".strip()
+        listed.append(("  image", name, filesize.decimal(image.size - image.shared), shared))
+    if left.records:
+        size = filesize.decimal(sum(record.size for record in left.records))
+        listed.append(("  records", f"{len(left.records)} of builds", size, f"the newest {_KEPT_RECORDS} stay"))
+    return listed
+
+
+def about_total(left: Leftovers) -> str:
+    """Return what removing everything is worth."""
+    total = f"Together {filesize.decimal(left.size)}"
+    # Two images that share a layer with each other only: it goes with the second, but the engine does not say so.
+    return f"{total}, and what only these images share." if len(left.images) > 1 else f"{total}."
+
+
+def about_cache(size: int, *, images: bool) -> str:
+    """Return what the build cache means for the disk; it goes on holding the layers of a removed image (measured)."""
+    stays = "The build cache stays, and on the disk what it holds of these images. " if images else ""
+    return f"{stays}`docker builder prune` would free {filesize.decimal(size)} of build cache now, for all projects."
+
+
+def _agrees() -> bool:
+    try:
+        return input("Remove these? [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        print()
+        return False
+
+
+def _remove(left: Leftovers, *, console: Console) -> None:
+    removed = 0
+    # While a container is being replaced, its successor looks like one that has stopped.
+    with files.turn("up"):
+        for container in left.containers:
+            removed += _report(f"container {container.name}", inventory.remove_container(container.id), console)
+        for image in left.images:
+            removed += _report(f"image {_short(image)}", inventory.remove_image(image.id), console)
+    for record in left.records:
+        removed += _report(f"record {record.path.name}", _unlink(record.path), console)
+    _say(console, f"Removed {removed} of {len(left.containers) + len(left.images) + len(left.records)}.")
+
+
+def _unlink(path: Path) -> str:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _report(what: str, reason: str, console: Console) -> bool:
+    """Say why something stays, if it does, and return whether it went."""
+    if reason:
+        _say(console, f"The {what} stays: {reason}")
+    return not reason
+
+
+def _short(image: UnnamedImage) -> str:
+    return image.id.removeprefix("sha256:")[:12]
+
+
+def _say(console: Console, text: str) -> None:
+    # One line is one line, however narrow the terminal.
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
