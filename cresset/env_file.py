@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cresset import compose, settings, wheels
+from cresset import compose, hardware, settings, wheels
 from cresset.configuration import Value
+from cresset.hardware import Gpu
 from cresset.host import Host
 
 # The distributions' own python3, by what names them in an image reference (packages.debian.org, packages.ubuntu.com).
@@ -27,6 +28,14 @@ PYTHON_OF = {
     "ubuntu:24.04": "3.12",
 }
 
+
+# The newest CUDA for drivers of before CUDA 13 that official wheels exist for, and the newest compute capability that
+# these hold code for (download.pytorch.org/whl/cu126, github.com/pytorch/pytorch/blob/main/RELEASE.md).
+FORMER_CUDA = "12.6.3"
+_FORMER_CAPABILITY = (9, 0)
+
+# With less memory than this, an engine has no room for the default shared memory beside a training.
+_ROOMY = 8 * 2**30
 
 # Base images that are made on the host have names that say so.
 MADE_HERE = "cresset-base:"
@@ -93,6 +102,42 @@ def host_choices(host: Host, *, service: str, path: str) -> tuple[list[Choice], 
     said = [choice for choice in found if choice.value]
     usable = [choice for choice in said if settings.NAMES[choice.name].form.accepts(choice.value)]
     return usable, [choice for choice in said if choice not in usable]
+
+
+def system_choices(host: Host, *, shm_size: str) -> list[Choice]:
+    """Return what follows from WSL, and from an engine in a small virtual machine.
+
+    Args:
+        host: the machine.
+        shm_size: what SHM_SIZE is without a choice.
+    """
+    is_wsl, memory = host.system == "WSL", host.engine_memory
+    choices = [Choice(name="IPC", value="private", reason="WSL has no host IPC")] if is_wsl else []
+    if 0 < memory < _ROOMY:
+        reason = f"half of the engine's {memory / 2**30:.1f} GB"
+        return [*choices, Choice(name="SHM_SIZE", value=f"{memory // 2**21}mb", reason=reason)]
+    return [*choices, Choice(name="SHM_SIZE", value=shm_size, reason="WSL has no host IPC")] if is_wsl else []
+
+
+def choose_cuda(gpus: Sequence[Gpu], wanted: Value) -> tuple[list[Choice], str]:
+    """Return an older CUDA where the driver cannot run the default one, and a warning where it cannot run what holds.
+
+    Args:
+        gpus: the host's.
+        wanted: the setting CUDA_VERSION.
+    """
+    driver = gpus[0].driver if gpus else ""  # one host has one driver
+    if not driver or hardware.serves(driver, wanted.value):
+        return [], ""
+    need = f"CUDA {wanted.value} needs driver {hardware.oldest_driver(wanted.value)} or newer"
+    has_code = all(_capability(gpu) <= _FORMER_CAPABILITY for gpu in gpus)
+    if wanted.source == "default" and hardware.serves(driver, FORMER_CUDA) and has_code:
+        return [Choice(name="CUDA_VERSION", value=FORMER_CUDA, reason=f"{need}, this host has {driver}")], ""
+    return [], f"{need}, and this host has {driver}: upgrade the driver, or choose a CUDA_VERSION that it can run"
+
+
+def _capability(gpu: Gpu) -> tuple[int, ...]:
+    return tuple(map(int, gpu.capability.split("."))) if gpu.capability else (0, 0)
 
 
 def wheelhouse_choices(wheel: wheels.Wheel, *, python: str, reason: str) -> list[Choice]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -17,7 +18,9 @@ from cresset import (
     dockerfile,
     env_file,
     files,
+    hardware,
     host,
+    inventory,
     override_file,
     settings,
 )
@@ -93,10 +96,11 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
 
 @dataclass(frozen=True, kw_only=True)
 class _Proposal:
-    """An `.env`: its text, what was chosen in it and why, and what the person should know besides."""
+    """An `.env`: its text, what was chosen in it and why, the GPUs, and what the person should know besides."""
 
     text: str
     choices: dict[str, Choice]
+    gpus: Sequence[hardware.Gpu]
     notes: list[str]
 
 
@@ -105,7 +109,12 @@ def _propose(request: Request, former: str) -> _Proposal:
     service = request.service or request.overrides.get("SERVICE") or _service(facts, former)
     resolved, _ = load(Request(service=service, overrides=request.overrides), needs_env=False)
     usable, unusable = env_file.host_choices(facts, service=service, path=str(files.ROOT))
-    found, warning = availability.choose_wheels(resolved, facts)
+    system = env_file.system_choices(facts, shm_size=resolved["SHM_SIZE"])
+    cuda, too_old = _choose_cuda(facts, resolved)
+    # Which wheels there are depends on the CUDA.
+    planned = {**request.overrides, **{choice.name: choice.value for choice in cuda}}
+    settled, _ = load(Request(service=service, overrides=planned), needs_env=False) if cuda else (resolved, None)
+    found, none_found = availability.choose_wheels(settled, facts)
     # What was said for this host by hand, in the shell or on the command line, holds from now on.
     said = [
         Choice(name=value.name, value=value.value, reason=source)
@@ -113,7 +122,7 @@ def _propose(request: Request, former: str) -> _Proposal:
         for value in resolved.values.values()
         if value.source == source
     ]
-    choices = {choice.name: choice for choice in (*usable, *found, *said)}
+    choices = {choice.name: choice for choice in (*usable, *system, *cuda, *found, *said)}
     unset, _ = load(Request(service=service), needs_env=False, dotenv=False)
     defaults = configuration.defaults(unset.model, unset.recipe)
     if former.strip():
@@ -122,13 +131,30 @@ def _propose(request: Request, former: str) -> _Proposal:
             text = env_file.record(text, choice) if choice.reason == "--set" else text
     else:
         text = env_file.compose_text(choices.values(), defaults)
-    notes = [f"Warning: {warning}"] if warning else []
-    notes += [
+    notes = [f"Warning: {warning}" for warning in (too_old, none_found) if warning]
+    notes += _notes(facts)
+    notes += [f"Not used: {odd.name} = {settings.mask(odd.value)} ({odd.reason})." for odd in unusable]
+    return _Proposal(text=text, choices=choices, gpus=facts.gpus, notes=notes)
+
+
+def _choose_cuda(facts: host.Host, resolved: Configuration) -> tuple[list[Choice], str]:
+    return env_file.choose_cuda(facts.gpus if resolved["USE_CUDA"] == "1" else (), resolved.values["CUDA_VERSION"])
+
+
+def _notes(facts: host.Host) -> list[str]:
+    """Return what a person should know of this host, each in one line."""
+    notes = [
         f"Not used: {url}, because a build sees no folder of this host but the wheelhouse."
         for url in facts.hidden_indexes
     ]
-    notes += [f"Not used: {odd.name} = {settings.mask(odd.value)} ({odd.reason})." for odd in unusable]
-    return _Proposal(text=text, choices=choices, notes=notes)
+    if facts.gpu_complaint:
+        notes.append(f"Without a GPU: nvidia-smi is there and says: {facts.gpu_complaint}")
+    if hardware.is_remote(facts.engine):
+        notes.append(
+            f"The engine is at {settings.mask(facts.engine)}: "
+            "containers get HOST_ROOT and CA_BUNDLE from that machine, not from this one."
+        )
+    return notes
 
 
 def _service(facts: host.Host, env_text: str) -> str:
@@ -138,6 +164,8 @@ def _service(facts: host.Host, env_text: str) -> str:
 
 
 def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> None:
+    for gpu in proposal.gpus:
+        console.print(str(gpu), markup=False, highlight=False, soft_wrap=True)
     new = [choice for choice in proposal.choices.values() if choice.name not in before or choice.reason == "--set"]
     console.print(("Added to .env:" if before else "Wrote .env:") if new else ".env lacks nothing.")
     table = Table.grid(padding=(0, 2))
@@ -188,7 +216,7 @@ def write_override(request: Request, *, console: Console) -> None:
 
 def _devices_to_pass(resolved: Configuration, engine: Engine) -> devices.Devices | None:
     """Return the devices of a service that reserves GPUs where the engine does not know what that is."""
-    if not resolved.service.reserves_gpus or not (found := devices.look()).paths or engine.knows_gpus():
+    if not resolved.service.reserves_gpus or not (found := devices.look()).paths or inventory.knows_gpus(engine):
         return None
     return found
 

@@ -1,4 +1,4 @@
-"""The one door to the machine: who, where, which GPU, which certificates, which package configuration."""
+"""What `invoke env` knows of a host: who and where, its hardware, its certificates, its package configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import platform
 import pwd
 import re
 import ssl
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -17,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from cresset import hardware
+from cresset.hardware import Gpu, output, read
 
 # Where a host's own trust store lies, and where an administrator's additions to it come from: Debian's, Red Hat's.
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -34,7 +36,11 @@ class Host:
         user: name of the account; its number where it has none.
         group: name of the group; its number where it has none.
         zone: IANA time zone; empty where it cannot be told.
-        has_gpu: an NVIDIA driver answers.
+        system: Linux, WSL or macOS.
+        gpus: those that an NVIDIA driver knows.
+        gpu_complaint: what nvidia-smi says where it is there and knows none; empty otherwise.
+        engine: docker's address of its engine; empty where there is no docker.
+        engine_memory: bytes of memory of the engine's own machine; 0 where that is the host, or unknown.
         ca_bundle: certificates that the host trusts and an image does not; empty where it has none of its own.
         index_url: pip's index, if the person has one.
         extra_index_urls: pip's further indexes that a container can reach.
@@ -51,7 +57,11 @@ class Host:
     user: str
     group: str
     zone: str
-    has_gpu: bool
+    system: str
+    gpus: tuple[Gpu, ...]
+    gpu_complaint: str
+    engine: str
+    engine_memory: int
     ca_bundle: str
     index_url: str
     extra_index_urls: tuple[str, ...]
@@ -62,6 +72,11 @@ class Host:
     codename: str
     machine: str
 
+    @property
+    def has_gpu(self) -> bool:
+        """Whether an NVIDIA driver answers."""
+        return bool(self.gpus)
+
 
 def look() -> Host:
     """Return the facts of this machine; takes about half a second, most of it pip's."""
@@ -70,14 +85,21 @@ def look() -> Host:
     reachable = tuple(url for url in extra if not url.startswith("file:"))
     index = pip.get("index-url", "")
     account, number = _account()
+    system = hardware.system()
+    gpus, complaint = hardware.gpus()
     return Host(
         uid=os.getuid(),
         gid=number,
         user=account,
         group=_group(number),
         zone=_zone(),
-        has_gpu=_answers("nvidia-smi", "--list-gpus"),
-        ca_bundle=_ca_bundle(os.environ, pip.get("cert", "")),
+        system=system,
+        gpus=gpus,
+        gpu_complaint=complaint,
+        engine=hardware.engine_address(),
+        # On Linux the engine has the host's own memory, and asking takes time.
+        engine_memory=0 if system == "Linux" else hardware.engine_memory(),
+        ca_bundle=_ca_bundle(os.environ, pip.get("cert", ""), system),
         index_url="" if index.startswith("file:") else index,
         extra_index_urls=reachable,
         hidden_indexes=tuple(url for url in (index, *extra) if url.startswith("file:")),
@@ -85,7 +107,7 @@ def look() -> Host:
         wheelhouse=_wheelhouse(pip.get("find-links", "")),
         apt_mirror=_apt_mirror(),
         codename=codename(),
-        machine=platform.machine(),
+        machine=wheel_machine(platform.machine()),
     )
 
 
@@ -119,6 +141,11 @@ def answers(url: str, *, ca_bundle: str = "", seconds: float = 5) -> bool:
         return False
 
 
+def wheel_machine(machine: str) -> str:
+    """Return a processor as the names of Linux wheels have it; macOS calls one of them otherwise."""
+    return {"arm64": "aarch64"}.get(machine, machine)
+
+
 def _account() -> tuple[str, int]:
     # Not the group of this process: under `sg docker` that is the engine's.
     try:
@@ -142,19 +169,12 @@ def _zone() -> str:
     target = os.path.realpath("/etc/localtime")
     if "/zoneinfo/" in target:
         return target.split("/zoneinfo/", 1)[1]
-    return _read("/etc/timezone").strip()
-
-
-def _answers(*argv: str) -> bool:
-    try:
-        return subprocess.run(argv, capture_output=True, check=False, timeout=20).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+    return read("/etc/timezone").strip()
 
 
 def _pip_settings() -> dict[str, str]:
     # It knows every file and variable that pip reads.
-    return parse_pip_config(_output(sys.executable, "-m", "pip", "config", "list"))
+    return parse_pip_config(output(sys.executable, "-m", "pip", "config", "list"))
 
 
 def parse_pip_config(text: str) -> dict[str, str]:
@@ -168,11 +188,13 @@ def parse_pip_config(text: str) -> dict[str, str]:
     return found
 
 
-def _ca_bundle(environment: Mapping[str, str], pip_cert: str) -> str:
+def _ca_bundle(environment: Mapping[str, str], pip_cert: str, system: str) -> str:
     named = [environment.get(name, "") for name in _BUNDLE_VARIABLES]
     for path in (*named, pip_cert):
         if path and Path(path).is_file():
             return str(Path(path).resolve())
+    if system == "macOS":
+        return ""  # what lies in the places of Linux there is Homebrew's, not the administrator's
     has_additions = any(next(Path(folder).rglob("*"), None) for folder in _ADDITIONS)
     return next((path for path in _BUNDLES if has_additions and Path(path).is_file()), "")
 
@@ -185,7 +207,7 @@ def _wheelhouse(find_links: str) -> str:
 
 def codename() -> str:
     """Return the release's code name, like bookworm, or that of the Ubuntu it derives from; empty on other systems."""
-    release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', _read("/etc/os-release"), re.MULTILINE))
+    release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', read("/etc/os-release"), re.MULTILINE))
     family = {release.get("ID"), *release.get("ID_LIKE", "").split()}
     return (
         release.get("UBUNTU_CODENAME") or release.get("VERSION_CODENAME", "") if family & {"debian", "ubuntu"} else ""
@@ -195,7 +217,7 @@ def codename() -> str:
 def _apt_mirror() -> str:
     # apt's own reading of its sources, whatever their form.
     targets = ["--no-release-info", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages", "Component: main"]
-    return parse_apt_targets(_output("apt-get", "indextargets", *targets), codename())
+    return parse_apt_targets(output("apt-get", "indextargets", *targets), codename())
 
 
 def parse_apt_targets(text: str, suite: str) -> str:
@@ -203,17 +225,3 @@ def parse_apt_targets(text: str, suite: str) -> str:
     pairs = (line.split() for line in text.splitlines())
     archives = (pair[0] for pair in pairs if len(pair) == len(("url", "suite")) and suite and pair[1] == suite)
     return next((url.rstrip("/") for url in archives if url.startswith(("http://", "https://"))), "")
-
-
-def _output(*argv: str) -> str:
-    try:
-        return subprocess.run(argv, capture_output=True, check=False, text=True, timeout=30).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

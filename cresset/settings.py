@@ -169,7 +169,13 @@ ZONE = Form(
 )
 ABSOLUTE = Form(what="an absolute path", hint="begin with /", accepts=_matches(r"/[^:\x00]*"))
 SIZE = Form(what="a size", hint="write it like 8gb or 512mb", accepts=_matches(r"[0-9]{1,9}([kmg]b?|[KMG]B?)"))
-GPUS = Form(what="a number of GPUs", hint="write all, or how many", accepts=_matches(r"all|[1-9][0-9]*"))
+# As the driver's container hook takes them: numbers, a MIG instance as GPU:INSTANCE, or UUIDs, which may be shortened.
+_GPU = r"(?:0|[1-9][0-9]*)(?::[0-9]+)?|(?:GPU|MIG|MIG-GPU)-[0-9A-Fa-f-]+(?:/[0-9]+/[0-9]+)?"
+GPUS = Form(
+    what="a choice of GPUs",
+    hint="write all, or which of them, like 0 or 0,2 or GPU-8a9b1c2d: `nvidia-smi --list-gpus` shows numbers and UUIDs",
+    accepts=_matches(rf"all|(?:{_GPU})(?:,(?:{_GPU}))*"),
+)
 # What lies there in the image would be hidden, the Python environment among it.
 PROJECT_FOLDER = Form(
     what="a folder that code can be mounted at",
@@ -215,7 +221,7 @@ SETTINGS = (
     Setting(name="PLAIN_IMAGE", form=IMAGE, help="is the base image of the services without CUDA"),
     Setting(name="PYTHON_VERSION", form=PYTHON),
     Setting(name="UV_VERSION", form=VERSION),
-    Setting(name="GPUS", form=GPUS, help="is how many GPUs the container sees: all, or a number"),
+    Setting(name="GPUS", form=GPUS, help="is which GPUs the container sees: all, or numbers or UUIDs, like 0 or 0,2"),
     Setting(name="IPC", form=_one_of("private", "host"), help="is whose shared memory the container uses"),
     Setting(name="SHM_SIZE", form=SIZE, help="is the size of the container's own shared memory"),
     Setting(name="NETWORK", form=_one_of("bridge", "host", "none"), help="is the container's network"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,7 +184,105 @@ def test_the_train_service_resolves_and_dry_runs(bare: Checkout) -> None:
     assert '"train"' in printed
     section = json.loads(bare.compose("config", "--format", "json").out)["services"]["train"]
     (device,) = section["deploy"]["resources"]["reservations"]["devices"]
-    assert device == {"capabilities": ["gpu"], "count": -1, "driver": "nvidia"}
+    assert device == {"capabilities": ["gpu"], "device_ids": ["all"], "driver": "nvidia"}
+
+
+@pytest.mark.parametrize(
+    "value", ["all", "0", "1", "0,2", "GPU-8a9b1c2d,1", "MIG-c7384736-a75d-5afc-978f-d2f1294409fd"]
+)
+def test_gpus_are_chosen_by_one_setting_for_hand_typed_compose_too(bare: Checkout, value: str) -> None:
+    bare.invoke("env", "--service", "train", "--set", f"GPUS={value}")
+    assert bare.setting("GPUS") == value
+    section = json.loads(bare.compose("config", "--format", "json").out)["services"]["train"]
+    assert [device["device_ids"] for device in section["deploy"]["resources"]["reservations"]["devices"]] == [[value]]
+
+
+def test_what_is_no_choice_of_gpus_is_refused_before_compose_sees_it(bare: Checkout) -> None:
+    bare.invoke("env", "--service", "train")
+    refused = bare.invoke("config", "--set", "GPUS=two", check=False)
+    assert refused.code == 2
+    assert refused.lines[0] == "GPUS (from --set): 'two' is not a choice of GPUs"
+
+
+NVIDIA_SMI = """\
+#!/bin/sh
+case $* in
+  *--query-gpu=*) echo '0, NVIDIA GeForce RTX 3090, 8.6, {driver}, 24576' ;;
+  *) echo '| NVIDIA-SMI {driver}   Driver Version: {driver}   CUDA Version: {cuda}     |' ;;
+esac
+"""
+
+
+@pytest.fixture
+def driver(bare: Checkout, tmp_path: Path) -> Callable[[str, str], Checkout]:
+    """Make a clone on a host whose NVIDIA driver has a version."""
+
+    def make(version: str, cuda: str) -> Checkout:
+        program = tmp_path / "nvidia-smi"
+        program.write_text(NVIDIA_SMI.format(driver=version, cuda=cuda))
+        program.chmod(0o755)
+        return replace(bare, extra={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+
+    return make
+
+
+def unfold(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_gpu_is_shown_and_chooses_the_service(driver: Callable[[str, str], Checkout]) -> None:
+    host = driver("580.159.04", "13.0")
+    first = host.invoke("env").lines[0]
+    assert first == "GPU 0: NVIDIA GeForce RTX 3090, compute capability 8.6, driver 580.159.04 (CUDA up to 13.0)"
+    assert host.setting("SERVICE") == "train"
+    assert "\n#CUDA_VERSION=" in (host.path / ".env").read_text()
+
+
+def test_an_older_driver_gets_a_cuda_that_it_runs(driver: Callable[[str, str], Checkout]) -> None:
+    host = driver("550.163.01", "12.4")
+    assert "needs driver 580 or newer, this host has 550.163.01" in unfold(host.invoke("env").out)
+    assert host.setting("CUDA_VERSION") == "12.6.3"
+    assert host.setting("BUILD_IMAGE") == "nvidia/cuda:12.6.3-cudnn-devel-ubuntu24.04"
+
+
+@pytest.mark.parametrize("shell", [True, False], ids=["shell", "--set"])
+def test_a_cuda_of_ones_own_wins(driver: Callable[[str, str], Checkout], *, shell: bool) -> None:
+    host = driver("550.163.01", "12.4")
+    if shell:
+        out = host.invoke("env", CUDA_VERSION="13.0.2").out
+    else:
+        out = host.invoke("env", "--set", "CUDA_VERSION=13.0.2").out
+    assert "Warning: CUDA 13.0.2 needs driver 580 or newer, and this host has 550.163.01" in unfold(out)
+    assert host.setting("CUDA_VERSION") == "13.0.2"
+
+
+def test_a_driver_that_is_too_old_is_said_and_nothing_is_chosen(driver: Callable[[str, str], Checkout]) -> None:
+    host = driver("470.256.02", "11.4")
+    assert "needs driver 580 or newer, and this host has 470.256.02" in unfold(host.invoke("env").out)
+    assert "\n#CUDA_VERSION=" in (host.path / ".env").read_text()
+
+
+def test_the_service_without_cuda_needs_no_driver(driver: Callable[[str, str], Checkout]) -> None:
+    host = driver("470.256.02", "11.4")
+    assert "needs driver" not in unfold(host.invoke("env", "--service", "cpu").out)
+
+
+def test_a_driver_that_does_not_answer_is_said(bare: Checkout, tmp_path: Path) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text('#!/bin/sh\necho "NVIDIA-SMI has failed because it couldn\'t communicate."\nexit 9\n')
+    program.chmod(0o755)
+    out = bare.invoke("env", PATH=f"{tmp_path}:{os.environ['PATH']}").out
+    assert "nvidia-smi is there and says: NVIDIA-SMI has failed because it couldn't communicate." in unfold(out)
+    assert bare.setting("SERVICE") == "cpu"
+
+
+def test_a_remote_engine_is_one_line_and_nothing_in_env(bare: Checkout) -> None:
+    out = unfold(bare.invoke("env", "--service", "cpu", DOCKER_HOST="tcp://gpu-box.invalid:2376").out)
+    assert (
+        "The engine is at tcp://gpu-box.invalid:2376: containers get HOST_ROOT and CA_BUNDLE from that machine" in out
+    )
+    assert "gpu-box" not in (bare.path / ".env").read_text()
+    assert "The engine is at" not in bare.invoke("env", "--update").out
 
 
 @pytest.mark.parametrize("task", ["up", "exec", "down", "start", "stop", "run", "logs", "over"])

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cresset import env_file, wheels
+from cresset import env_file, settings, wheels
 from cresset.configuration import Value
 from cresset.env_file import Choice
+from cresset.hardware import Gpu
 from cresset.host import Host
 
 HOST = Host(
@@ -15,7 +16,11 @@ HOST = Host(
     user="CORP\\nick",
     group="domain users",
     zone="Asia/Seoul",
-    has_gpu=False,
+    system="Linux",
+    gpus=(),
+    gpu_complaint="",
+    engine="unix:///var/run/docker.sock",
+    engine_memory=0,
     ca_bundle="",
     index_url="",
     extra_index_urls=(),
@@ -142,3 +147,92 @@ def test_one_wheel_decides_torch_and_python_and_leaves_the_companions_out() -> N
         "TORCHAUDIO_VERSION_TAG": "",
         "TORCHTEXT_VERSION_TAG": "",
     }
+
+
+GB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("system", "memory", "want"),
+    [
+        ("Linux", 0, {}),
+        ("macOS", 0, {}),
+        ("macOS", 16 * GB, {}),
+        ("macOS", 8 * GB, {}),
+        ("macOS", 4113000000, {"SHM_SIZE": ("1961mb", "half of the engine's 3.8 GB")}),
+        ("WSL", 0, {"IPC": ("private", "WSL has no host IPC"), "SHM_SIZE": ("8gb", "WSL has no host IPC")}),
+        ("WSL", 16 * GB, {"IPC": ("private", "WSL has no host IPC"), "SHM_SIZE": ("8gb", "WSL has no host IPC")}),
+        (
+            "WSL",
+            6 * GB,
+            {"IPC": ("private", "WSL has no host IPC"), "SHM_SIZE": ("3072mb", "half of the engine's 6.0 GB")},
+        ),
+    ],
+)
+def test_what_the_system_decides(system: str, memory: int, want: dict[str, tuple[str, str]]) -> None:
+    machine = replace(HOST, system=system, engine_memory=memory)
+    choices = env_file.system_choices(machine, shm_size="8gb")
+    assert {choice.name: (choice.value, choice.reason) for choice in choices} == want
+    assert all(settings.NAMES[choice.name].form.accepts(choice.value) for choice in choices)
+
+
+def gpus(driver: str, *capabilities: str) -> list[Gpu]:
+    return [
+        Gpu(index=index, name="NVIDIA Some", capability=capability, driver=driver, cuda="", memory=0)
+        for index, capability in enumerate(capabilities)
+    ]
+
+
+def wanted(value: str, source: str = "default") -> Value:
+    return Value(name="CUDA_VERSION", value=value, source=source, help="is the CUDA")
+
+
+@pytest.mark.parametrize(
+    ("machine", "value"),
+    [
+        ([], wanted("13.0.3")),
+        (gpus("580.65.06", "9.0"), wanted("13.0.3")),
+        (gpus("595.71.05", "7.5", "12.0"), wanted("13.0.3")),
+        (gpus("535.183.01", "8.6"), wanted("12.9.1", ".env")),
+        (gpus("470.256.02", "8.6"), wanted("11.8.0", "--set")),
+        (gpus("390.157", "6.1"), wanted("10.2", "shell")),
+    ],
+    ids=["no GPU", "the oldest for 13", "a newer one", "12 in .env", "11 by --set", "10.2"],
+)
+def test_a_driver_that_serves_the_cuda_changes_nothing(machine: list[Gpu], value: Value) -> None:
+    assert env_file.choose_cuda(machine, value) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("driver", "capabilities"),
+    [("525.60.13", ("8.6",)), ("579.99", ("7.0", "9.0")), ("550.163.01", ("", "8.9"))],
+)
+def test_an_older_driver_gets_an_older_cuda_and_the_reason(driver: str, capabilities: tuple[str, ...]) -> None:
+    (choice,), warning = env_file.choose_cuda(gpus(driver, *capabilities), wanted("13.0.3"))
+    assert (choice.name, choice.value) == ("CUDA_VERSION", "12.6.3")
+    assert choice.reason == f"CUDA 13.0.3 needs driver 580 or newer, this host has {driver}"
+    assert warning == ""
+
+
+@pytest.mark.parametrize(
+    ("machine", "value", "numbers"),
+    [
+        (gpus("470.256.02", "8.6"), wanted("13.0.3"), ("580", "470.256.02")),
+        (gpus("550.163.01", "8.6"), wanted("13.0.3", "--set"), ("580", "550.163.01")),
+        (gpus("550.163.01", "8.6"), wanted("13.0.3", "shell"), ("580", "550.163.01")),
+        (gpus("570.172.08", "12.0"), wanted("13.0.3"), ("580", "570.172.08")),
+        (gpus("470.256.02", "8.6"), wanted("12.6.3", ".env"), ("525", "470.256.02")),
+    ],
+    ids=["too old for 12", "13 by --set", "13 in the shell", "a GPU too new for the older CUDA", "12 in .env"],
+)
+def test_where_no_choice_is_sound_both_numbers_are_said(
+    machine: list[Gpu], value: Value, numbers: tuple[str, str]
+) -> None:
+    choices, warning = env_file.choose_cuda(machine, value)
+    assert choices == []
+    assert all(number in warning for number in numbers)
+
+
+def test_the_older_cuda_names_a_base_image_and_wheels_as_they_are_called() -> None:
+    assert settings.NAMES["CUDA_VERSION"].form.accepts(env_file.FORMER_CUDA)
+    assert wheels.variant(use_cuda="1", cuda_version=env_file.FORMER_CUDA) == "cu126"

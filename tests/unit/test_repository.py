@@ -21,14 +21,14 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
-    {"errors", "data"},
+    {"errors", "data", "hardware"},
     {"devices", "engine", "files", "host", "rawjson", "shell_words"},
-    {"compose", "instructions", "progress", "requirements", "settings", "wheels"},
+    {"compose", "instructions", "inventory", "progress", "requirements", "settings", "wheels"},
     {"bake", "display", "dockerfile", "override_file"},
     {"configuration"},
     {"env_file"},
     {"availability"},
-    {"base_image", "build", "container", "environment"},
+    {"base_image", "build", "container", "environment", "upkeep"},
     {"tasks"},
 )
 # Known to the last stages only, or to no stage at all.

@@ -33,7 +33,14 @@ from cresset.errors import CressetError
         ("PROJECT_ROOT", "/opt/project"),
         ("SHM_SIZE", "8gb"),
         ("GPUS", "all"),
-        ("GPUS", "2"),
+        ("GPUS", "0"),
+        ("GPUS", "12"),
+        ("GPUS", "0,2"),
+        ("GPUS", "GPU-8a9b1c2d"),
+        ("GPUS", "GPU-a4843f2b-8575-58e0-1a5b-b0196c4d1111,GPU-8a9b1c2d"),
+        ("GPUS", "MIG-c7384736-a75d-5afc-978f-d2f1294409fd"),
+        ("GPUS", "MIG-GPU-8a9b1c2d/1/0"),
+        ("GPUS", "0:1,2"),
     ],
 )
 def test_good_input_stays_good(name: str, value: str) -> None:
@@ -70,7 +77,14 @@ def test_good_input_stays_good(name: str, value: str) -> None:
         ("PYTORCH_VERSION_TAG", "V2.13.0", "like v2.14.1"),
         ("IMAGE_NAME", "a@sha256:" + 64 * "0", "like cresset"),
         ("PROJECT_ROOT", "/opt", "of its own"),
-        ("GPUS", "0", "how many"),
+        ("GPUS", "", "write all, or which"),
+        ("GPUS", "-1", "write all, or which"),
+        ("GPUS", "0, 2", "like 0 or 0,2"),
+        ("GPUS", "0,", "like 0 or 0,2"),
+        ("GPUS", "0;2", "like 0 or 0,2"),
+        ("GPUS", "all,0", "write all, or which"),
+        ("GPUS", "device=0", "like 0 or 0,2"),
+        ("GPUS", "8a9b1c2d", "nvidia-smi --list-gpus"),
     ],
 )
 def test_bad_input_is_refused_with_its_name_and_a_hint(name: str, value: str, hint: str) -> None:

@@ -1,0 +1,148 @@
+"""The one door to what the machine is: its GPUs, its kind of system, and where its engine runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+# Where Windows puts the driver's programs; not every shell of WSL looks there.
+_WSL_DRIVER = "/usr/lib/wsl/lib"
+_FIELDS = ("index", "name", "compute_cap", "driver_version", "memory.total")
+
+# The oldest driver for each major version of CUDA, whatever the minor one:
+# docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
+_OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """One GPU, as nvidia-smi describes it.
+
+    Attributes:
+        index: the driver's number for it.
+        name: its product name.
+        capability: its compute capability, like 9.0; empty where the driver is too old to say.
+        driver: version of the driver.
+        cuda: the newest CUDA that the driver speaks, like 13.0; empty where it does not say.
+        memory: its memory in MiB; 0 where the driver does not say, as for memory that is shared with the processor.
+    """
+
+    index: int
+    name: str
+    capability: str
+    driver: str
+    cuda: str
+    memory: int
+
+    def __str__(self) -> str:
+        """Return what a person wants to know of it, in one line."""
+        capability = f", compute capability {self.capability}" if self.capability else ""
+        cuda = f" (CUDA up to {self.cuda})" if self.cuda else ""
+        return f"GPU {self.index}: {self.name}{capability}, driver {self.driver}{cuda}"
+
+
+def gpus() -> tuple[tuple[Gpu, ...], str]:
+    """Return the GPUs that NVIDIA's driver knows; where it knows none, also what nvidia-smi says of that."""
+    places = os.pathsep.join([os.environ.get("PATH", os.defpath), _WSL_DRIVER])
+    program = shutil.which("nvidia-smi", path=places)
+    if program is None:
+        return (), ""
+    rows = _query(program, _FIELDS)
+    if "is not a valid field to query" in rows:
+        rows = _query(program, tuple(field for field in _FIELDS if field != "compute_cap"))
+    found = parse_gpus(rows, summary=output(program))
+    return found, "" if found else next((line for line in rows.splitlines() if line.strip()), "it says nothing")
+
+
+def system() -> str:
+    """Return Linux, WSL or macOS."""
+    return name_system(platform.system(), read("/proc/sys/kernel/osrelease"))
+
+
+def engine_address() -> str:
+    """Return where docker finds its engine, like unix:///var/run/docker.sock; empty where there is no docker."""
+    return output("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}").strip()
+
+
+def engine_memory() -> int:
+    """Return the memory of the engine's machine in bytes, 0 where no engine answers."""
+    answer = output("docker", "info", "--format", "{{.MemTotal}}").strip()
+    return int(answer) if answer.isdecimal() else 0
+
+
+def parse_gpus(rows: str, *, summary: str) -> tuple[Gpu, ...]:
+    """Return the GPUs in what nvidia-smi prints; none where it prints an error instead.
+
+    Args:
+        rows: its CSV without header and units: index, name, compute_cap if the driver knows it, driver_version,
+            memory.total.
+        summary: what it prints when asked for nothing.
+    """
+    cuda = re.search(r"CUDA Version: (\d+\.\d+)", summary)
+    found = []
+    for row in rows.splitlines():
+        match row.split(", "):
+            case [index, name, *capability, driver, memory] if index.isdecimal() and len(capability) <= 1:
+                gpu = Gpu(
+                    index=int(index),
+                    name=name,
+                    capability="".join(word for word in capability if re.fullmatch(r"\d+\.\d+", word)),
+                    driver=driver,
+                    cuda=cuda[1] if cuda else "",
+                    memory=int(memory) if memory.isdecimal() else 0,
+                )
+                found.append(gpu)
+    return tuple(found)
+
+
+def name_system(kernel: str, release: str) -> str:
+    """Return Linux, WSL or macOS, by the kernel's name and release."""
+    if kernel == "Darwin":
+        return "macOS"
+    return "WSL" if "microsoft" in release.lower() else "Linux"
+
+
+def oldest_driver(cuda_version: str) -> int:
+    """Return the number of the oldest driver that runs a version of CUDA; 0 where that is not known."""
+    return _OLDEST_DRIVER.get(_major(cuda_version), 0)
+
+
+def serves(driver: str, cuda_version: str) -> bool:
+    """Return whether a driver runs a version of CUDA, as far as that is known."""
+    return _major(driver) >= oldest_driver(cuda_version)
+
+
+def is_remote(address: str) -> bool:
+    """Return whether an engine's address may lead to another machine; no address does not."""
+    return bool(address) and not address.startswith(("unix://", "npipe://"))
+
+
+def output(*argv: str) -> str:
+    """Return what a command prints, successful or not; nothing where it cannot be run or takes half a minute."""
+    try:
+        done = subprocess.run(argv, capture_output=True, check=False, encoding="utf-8", errors="replace", timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+def read(path: str) -> str:
+    """Return the text of a file of the host; nothing where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _query(program: str, fields: tuple[str, ...]) -> str:
+    return output(program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
+
+
+def _major(version: str) -> int:
+    number = re.match(r"\d+", version)
+    return int(number[0]) if number else 0
