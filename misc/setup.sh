@@ -4,7 +4,7 @@
 #     bash misc/setup.sh [--yes] [COMMAND...]
 #
 # What needs root is a piece of shell text: shown, asked for, then run, or handed to an administrator.
-# An engine that answers is never upgraded nor restarted.
+# An engine that answers is never upgraded, and restarted only to get the GPUs, which stops no container unasked.
 #
 # Run by sh or zsh it hands over to bash: up to the line below it is therefore written for them too.
 case ${BASH_VERSION:+bash}:${ZSH_EVAL_CONTEXT-}:$(readlink -f -- "$0") in
@@ -25,6 +25,8 @@ fi
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/packages.sh"
 # shellcheck source=environment.sh
 . "$ROOT/misc/environment.sh"
+# shellcheck source=gpu.sh
+. "$ROOT/misc/gpu.sh"
 
 SOCKET=/var/run/docker.sock
 ENGINE_MANUAL=https://docs.docker.com/engine/install/
@@ -99,14 +101,19 @@ offer() {
 # Somebody listens on the socket (or it is another machine's, mounted): a file that was left behind is no engine.
 is_served() { grep -qsE "(/var)?/run/docker\.sock( |\$)" /proc/net/unix /proc/self/mountinfo; }
 
-# Sets STATE and ENGINE (the version), or ENDPOINT where Docker was told to use an engine elsewhere.
+# Docker was told to use another engine than the one that this machine starts; sets ENDPOINT.
+is_elsewhere() {
+    ENDPOINT=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)}
+    [[ ${ENDPOINT:=unix://$SOCKET} != unix://@(/var|)/run/docker.sock ]]
+}
+
+# Sets STATE and ENGINE (the version).
 look_at_engine() {
     local problem
     STATE=ready
     ENGINE=$(docker version --format '{{.Server.Version}}' 2>/dev/null) && return
-    ENDPOINT=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)}
     problem=$(docker version 2>&1 >/dev/null || true)
-    if [[ ${ENDPOINT:=unix://$SOCKET} != unix://@(/var|)/run/docker.sock ]]; then
+    if is_elsewhere; then
         STATE=elsewhere
     elif [[ $problem == *'permission denied'* ]] && is_served; then
         STATE=denied
@@ -182,9 +189,13 @@ start_engine() {
         say "the engine is installed but stopped; starting it: $text"
         if as_root "$text" >&2 3<&- && wait_for_engine; then return 0; fi
     done 3< <(ways_to_start)
-    say 'the engine does not start; its last words:'
-    show "$(if has_systemd; then journalctl -qu docker -n 5; else tail -n 5 "$DOCKERD_LOG"; fi 2>&1)"
+    show_last_words 'the engine does not start; its last words:'
     return 1
+}
+
+show_last_words() {
+    say "$1"
+    show "$(if has_systemd; then journalctl -qu docker -n 5; else tail -n 5 "$DOCKERD_LOG"; fi 2>&1)"
 }
 
 is_daemon_alive() { grep -qsx dockerd /proc/[0-9]*/comm; }
@@ -273,7 +284,7 @@ main() {
     take_turn
     warn_about_config
     ensure_engine
-    # The NVIDIA Container Toolkit belongs here: after an engine that answers, before the command that uses it.
+    ensure_gpu
     ensure_environment
     (($# == 0)) || run_command "$@"
 }

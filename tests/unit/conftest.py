@@ -1,4 +1,4 @@
-"""Unit tests start no process and open no connection; a test that must is marked."""
+"""Unit tests start no process and open no connection."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import pytest
 
 
 def _refuse(*_args: object, **_options: object) -> NoReturn:
-    raise AssertionError("a unit test must not start a process or open a connection: mark it, or pass data in")
+    raise AssertionError("a unit test must not start a process or open a connection: pass data in")
 
 
 @pytest.fixture(autouse=True)
-def _no_outside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.node.get_closest_marker("process"):
-        return
+def _no_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", _refuse)
     monkeypatch.setattr(os, "execvpe", _refuse)
     monkeypatch.setattr(os, "system", _refuse)

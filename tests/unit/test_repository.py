@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cresset import dockerfile, env_file, settings, wheels
+from cresset import dockerfile, env_file, hardware, settings, wheels
 from cresset.dockerfile import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,6 +140,11 @@ def test_the_order_of_arguments_is_one_everywhere() -> None:
 
 def test_the_program_and_the_image_ask_the_same_index() -> None:
     assert wheels.OFFICIAL_INDEX in (ROOT / "misc/image/fetch-wheels.sh").read_text()
+
+
+def test_setup_and_the_program_know_the_same_drivers() -> None:
+    table = re.findall(r"\[(\d+)\]=(\d+)", (ROOT / "misc/gpu.sh").read_text())
+    assert {int(cuda): int(driver) for cuda, driver in table} == hardware._OLDEST_DRIVER
 
 
 def test_the_build_context_is_what_the_dockerfile_copies() -> None:

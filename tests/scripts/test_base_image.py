@@ -12,10 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.skipif(shutil.which("apt-get") is None, reason="this host has no apt"),
-]
+pytestmark = pytest.mark.skipif(shutil.which("apt-get") is None, reason="this host has no apt")
 
 SCRIPT = Path(__file__).parents[2] / "misc" / "base_image.sh"
 

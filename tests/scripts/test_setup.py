@@ -6,46 +6,17 @@ import hashlib
 import os
 import pwd
 import shutil
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.process
+from tests.scripts.stubs import DOCKER, GROUPS, TRIXIE, Machine, prepare
 
-REPOSITORY = Path(__file__).parents[2]
-SCRIPTS = ("setup.sh", "packages.sh", "environment.sh", "install_compose.sh")
-# What the scripts may really use; everything else on PATH is a stand-in or absent.
-REAL = (
-    "awk bash cat chmod cp cut dirname find flock grep head id install mkdir mktemp mv readlink rm sed sh sha256sum "
-    "sleep sort stat tail tr uname"
-)
-# Where a function looks at the machine itself, a test says what it sees.
-MACHINE = """
-has() { command -v "$1" >/dev/null 2>&1; }
-am_root() { false; }
-on_terminal() { false; }
-on_wsl() { false; }
-has_systemd() { true; }
-has_service() { false; }
-is_served() { true; }
-is_daemon_alive() { false; }
-"""
-DOCKER = """
-case "$*" in
-    'version --format {{.Server.Version}}') echo 26.1.5+dfsg1 ;;
-    'compose version --short') echo 2.26.1-4 ;;
-    'buildx version') echo 'github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3' ;;
-esac
-"""
 SILENT = "echo 'Cannot connect to the Docker daemon. Is the docker daemon running?' >&2; exit 1"
 DENIED = "echo 'permission denied while trying to connect' >&2; exit 1"
 BOOKWORM = "ID=debian\nVERSION_CODENAME=bookworm\n"
-TRIXIE = "ID=debian\nVERSION_CODENAME=trixie\n"
 NOBLE = "ID=ubuntu\nVERSION_CODENAME=noble\nUBUNTU_CODENAME=noble\n"
 MINT = "ID=linuxmint\nVERSION_CODENAME=xia\nUBUNTU_CODENAME=noble\n"
-GROUPS = '[dependency-groups]\ndev = [\n    "one",\n]\n'
 # A python3 that makes environments of copies of itself; DIE makes its pip fail with that text.
 PYTHON = """
 case "$*" in
@@ -56,60 +27,9 @@ esac
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """A checkout and a PATH of stand-ins in a folder of the test's own."""
-
-    root: Path
-    real: Path
-
-    def stub(self, name: str, body: str = "") -> None:
-        """Put a program on PATH that records its arguments, then does what the body says."""
-        path = self.root / "bin" / name
-        path.write_text(f"""#!/bin/sh
-{{ printf '%s' {name}; printf ' <%s>' "$@"; echo; }} >>{self.root}/calls
-{body}
-""")
-        path.chmod(0o755)
-
-    def run(self, text: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Source setup.sh, which says that it is not meant for that, set the scene, run the text."""
-        source = f". {self.root}/checkout/misc/setup.sh 2>/dev/null; set -euo pipefail"
-        scene = f"{source}\n{MACHINE}\nOS_RELEASE={self.root}/os-release\n{text}"
-        return self.execute("bash", "-c", scene, "setup.sh", *words, **environment)
-
-    def execute(self, *argv: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        env = {"PATH": f"{self.root}/bin:{self.real}", "HOME": f"{self.root}/home", "PIP_CERT": "/given", **environment}
-        return subprocess.run(
-            argv, input=stdin, env=env, cwd=self.root, capture_output=True, text=True, check=False, timeout=20
-        )
-
-    @property
-    def calls(self) -> list[str]:
-        path = self.root / "calls"
-        return path.read_text().splitlines() if path.exists() else []
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of links to the real programs."""
-    folder = tmp_path_factory.mktemp("real")
-    for name in REAL.split():
-        if found := shutil.which(name):
-            (folder / name).symlink_to(found)
-    return folder
-
-
 @pytest.fixture
-def machine(tmp_path: Path, real: Path) -> Machine:
-    for folder in ("bin", "home", "checkout/misc", "checkout/cresset/data"):
-        (tmp_path / folder).mkdir(parents=True)
-    for name in SCRIPTS:
-        shutil.copy(REPOSITORY / "misc" / name, tmp_path / "checkout/misc")
-    shutil.copy(REPOSITORY / "cresset/data/minimum-versions", tmp_path / "checkout/cresset/data")
-    (tmp_path / "checkout/pyproject.toml").write_text(f"{GROUPS}[tool.x]\ny = 1\n")
-    (tmp_path / "os-release").write_text(TRIXIE)
-    return Machine(root=tmp_path, real=real)
+def machine(tmp_path: Path) -> Machine:
+    return prepare(tmp_path)
 
 
 def have_environment(machine: Machine) -> None:
