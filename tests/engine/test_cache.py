@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def edited(built: Checkout) -> Iterator[Checkout]:
 
 
 def test_a_pip_line_runs_what_stands_on_it_and_downloads_one_package(edited: Checkout) -> None:
-    edited.edit("reqs/pip-train.requirements.txt", "einops")
+    edited.edit("reqs/pip-train.requirements.txt", f"einops  # {uuid.uuid4()}, or an earlier run's build would do")
     edited.invoke("build-only")
     assert set(edited.executed()) <= READS_REQUIREMENTS | FROM_PIP_ON
     assert "train-env 2/2" in edited.executed()
@@ -39,7 +40,7 @@ def test_a_pip_line_runs_what_stands_on_it_and_downloads_one_package(edited: Che
 
 
 def test_an_apt_line_runs_no_step_of_the_environment(edited: Checkout) -> None:
-    edited.edit("reqs/apt-train.requirements.txt", "  file   # what is this?\r\n\r\n# a comment\r")
+    edited.edit("reqs/apt-train.requirements.txt", f"  file   # what is {uuid.uuid4()}?\r\n\r\n# a comment\r")
     edited.invoke("build-only")
     assert set(edited.executed()) <= READS_REQUIREMENTS | FROM_APT_ON
     assert "train-base 1/1" in edited.executed()

@@ -158,15 +158,18 @@ def test_up_builds_an_image_that_is_not_here(built: Checkout) -> None:
 
 
 def test_up_does_not_take_another_checkouts_image_of_the_same_name(built: Checkout, tmp_path: Path) -> None:
-    mine = replace(built, extra={"IMAGE_NAME": "", "USR": f"test-{uuid.uuid4().hex[:8]}"})
-    (tmp_path / "Dockerfile").write_text(f"FROM {built.image}\nLABEL com.docker.compose.project=another\n")
+    another = f"test-{uuid.uuid4().hex[:8]}"
+    label = f"com.docker.compose.project={another}"
+    mine = replace(built, extra={"IMAGE_NAME": "", "USR": another})
+    (tmp_path / "Dockerfile").write_text(f"FROM {built.image}\nLABEL {label}\n")
     run(["docker", "build", "--quiet", "--tag", mine.image, str(tmp_path)])
     try:
-        assert "that of another checkout (another)" in mine.invoke("up").out
+        assert f"that of another checkout ({another})" in mine.invoke("up").out
         assert "another checkout" not in mine.invoke("up").out
     finally:
         built.invoke("up")
         run(["docker", "image", "rm", mine.image])
+        run(["docker", "image", "prune", "--force", "--filter", f"label={label}"])
 
 
 def test_the_shell_is_zsh_with_a_prompt_and_no_globbing_for_pip(built: Checkout) -> None:
