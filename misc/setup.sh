@@ -31,6 +31,7 @@ fi
 SOCKET=/var/run/docker.sock
 ENGINE_MANUAL=https://docs.docker.com/engine/install/
 DOCKERD_LOG=/var/log/dockerd.log
+PID_FILE=/var/run/docker.pid
 
 YES=0      # --yes was given
 MEMBER=''  # own or docker: the command must go through `sg docker`, with that group first
@@ -173,6 +174,8 @@ ways_to_start() {
         printf 'systemctl enable --now docker\n'
     else
         ! has_service || printf 'service docker start\n'
+        # What a killed daemon left behind: to the next one its number may look taken for a while.
+        [[ ! -e $PID_FILE ]] || is_daemon_alive || printf 'rm -f %s; ' "$PID_FILE"
         # shellcheck disable=SC2016  # root's PATH, not ours
         printf 'PATH=$PATH:/usr/sbin:/sbin setsid --fork dockerd </dev/null >>%s 2>&1; sleep 1\n' "$DOCKERD_LOG"
     fi
@@ -198,7 +201,8 @@ show_last_words() {
     show "$(if has_systemd; then journalctl -qu docker -n 5; else tail -n 5 "$DOCKERD_LOG"; fi 2>&1)"
 }
 
-is_daemon_alive() { grep -qsx dockerd /proc/[0-9]*/comm; }
+# Not one that has ended and is still listed.
+is_daemon_alive() { grep -qs '(dockerd) [^ZX]' /proc/[0-9]*/stat; }
 
 # Up to 30 s; a daemon that died is not waited for.
 wait_for_engine() {

@@ -57,7 +57,7 @@ class Machine:
     def run(self, text: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Source setup.sh, which says that it is not meant for that, set the scene, run the text."""
         source = f". {self.root}/checkout/misc/setup.sh 2>/dev/null; set -euo pipefail"
-        scene = f"{source}\n{MACHINE}\nOS_RELEASE={self.root}/os-release\n{text}"
+        scene = f"{source}\n{MACHINE}\nOS_RELEASE={self.root}/os-release; PID_FILE={self.root}/docker.pid\n{text}"
         return self.execute("bash", "-c", scene, "setup.sh", *words, **environment)
 
     def execute(self, *argv: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

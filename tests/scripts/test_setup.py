@@ -366,6 +366,13 @@ def test_a_service_that_does_not_work_is_followed_by_a_direct_start(machine: Mac
     assert done.stdout == "went on\n"
 
 
+def test_what_a_killed_daemon_left_behind_is_removed_but_not_that_of_one_that_runs(machine: Machine) -> None:
+    (machine.root / "docker.pid").touch()
+    scene = "has_systemd() { false; }; is_daemon_alive() { %s; }; ways_to_start"
+    assert machine.run(scene % "false").stdout.startswith(f"rm -f {machine.root}/docker.pid; PATH=")
+    assert machine.run(scene % "true").stdout.startswith("PATH=")
+
+
 MEMBERSHIP = f'[ -n "$MEMBER" ] || {{ {DENIED}; }}\n{DOCKER}'
 SG = 'export MEMBER=$1; exec sh -c "$3"'
 
