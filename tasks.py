@@ -73,8 +73,7 @@ def build_image(request: Request) -> tuple[Configuration, Engine]:
     environment.ensure_env(request, console=console)
     resolved, engine = environment.load(request, needs_env=not request.dry_run)
     environment.require_paths(resolved)
-    if not request.dry_run:
-        engine.ready()
+    engine.ready()
     if base_images.ensure(resolved, engine, console=console):
         resolved, engine = environment.load(request)
     builds.build(resolved, engine, console=console)

@@ -1,4 +1,4 @@
-"""A Compose service as a definition for `docker buildx bake`, and the argument lists of `docker compose`. Pure."""
+"""A Compose service as a definition for `docker buildx bake`. Pure."""
 
 from __future__ import annotations
 
@@ -51,11 +51,6 @@ def secret_values(model: Model) -> dict[str, str]:
     """Return the variables that the definition's secrets read, those that are set, each with its value."""
     names = [secret["environment"] for secret in model.secrets.values() if "environment" in secret]
     return {name: model.settings[name] for name in names if model.settings[name]}
-
-
-def up(service: str, *options: str) -> list[str]:
-    """Return the command that makes a fresh container from the image there is."""
-    return ["docker", "compose", "up", "--detach", "--no-build", "--force-recreate", *options, service]
 
 
 def _secret(name: str, source: Mapping[str, Any]) -> str:

@@ -28,9 +28,8 @@ def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
     if engine.dry_run:
         builder.bake(definition, feed=_ignore)
         return
-    # The process's number, because two builds may begin in one second.
     started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    record = files.new_record(f"{started}-{service.name}-{files.process_number()}.jsonl")
+    record = files.new_record(f"{started}-{service.name}")
     header = {"started": started, "service": service.name, "image": service.image, "arguments": bake.recorded(service)}
     console.print(f"Building {service.image}", highlight=False)
     with Progress(console=console, record=record, header=header) as progress:

@@ -21,14 +21,12 @@ class Service:
         name: its name in docker-compose.yaml.
         image: the reference of the image it builds and runs.
         build: Compose's `build` section; empty where it builds nothing.
-        volumes: Compose's `volumes`, long form.
         reserves_gpus: it asks the engine for GPUs.
     """
 
     name: str
     image: str
     build: Mapping[str, Any]
-    volumes: tuple[Mapping[str, Any], ...]
     reserves_gpus: bool = False
 
     @property
@@ -80,7 +78,6 @@ def _read_service(name: str, section: Mapping[str, Any]) -> Service:
         name=name,
         image=section.get("image", ""),
         build=section.get("build", {}),
-        volumes=tuple(section.get("volumes", ())),
         reserves_gpus=any("gpu" in device.get("capabilities", ()) for device in _reserved(section)),
     )
 
@@ -89,11 +86,6 @@ def _reserved(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     resources = (section.get("deploy") or {}).get("resources") or {}
     devices: Sequence[Mapping[str, Any]] = (resources.get("reservations") or {}).get("devices") or ()
     return devices
-
-
-def service_names(text: str) -> tuple[str, ...]:
-    """Return the services of a compose file's text, whatever their profiles."""
-    return tuple(yaml.safe_load(text)["services"])
 
 
 def presets(text: str, service: str) -> frozenset[str]:

@@ -58,16 +58,12 @@ class Configuration:
         model: the whole project.
         recipe: the Dockerfile.
         values: every setting, by name.
-        environment: what the environment of each docker command has to hold besides the process's own.
-        dry_run: print instead of run.
     """
 
     service: Service
     model: Model
     recipe: Dockerfile
     values: Mapping[str, Value]
-    environment: Mapping[str, str]
-    dry_run: bool
 
     def __getitem__(self, name: str) -> str:
         """Return a setting's value."""
@@ -120,14 +116,7 @@ def resolve(
         source = _source(row.name, request=request, fixed=fixed, shell=shell, env_file=env_file)
         row.check(given[row.name], source)
         values[row.name] = Value(name=row.name, value=given[row.name], source=source, help=meaning)
-    return Configuration(
-        service=chosen,
-        model=model,
-        recipe=recipe,
-        values=values,
-        environment=environment(request, service),
-        dry_run=request.dry_run,
-    )
+    return Configuration(service=chosen, model=model, recipe=recipe, values=values)
 
 
 def defaults(model: Model, recipe: Dockerfile) -> dict[str, Value]:

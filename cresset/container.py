@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from cresset import files, inventory
-from cresset.bake import up as up_command
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.errors import CressetError
@@ -25,7 +24,8 @@ def up(resolved: Configuration, engine: Engine) -> None:
     """Make a fresh container from the image, in place of one that there may be."""
     # Compose loses its way when two of it replace one container.
     with nullcontext() if engine.dry_run else files.turn("up"):
-        engine.run(up_command(resolved.service.name), hint=_INTERRUPTED)
+        options = ("--detach", "--no-build", "--force-recreate")
+        engine.run([*_COMPOSE, "up", *options, resolved.service.name], hint=_INTERRUPTED)
 
 
 def why_build(resolved: Configuration, engine: Engine) -> str:
@@ -77,11 +77,13 @@ def run(resolved: Configuration, engine: Engine, *, command: str = "") -> None:
 
 def logs(resolved: Configuration, engine: Engine, *, follow: bool) -> None:
     """Print what the container's main process wrote."""
+    engine.ready()
     engine.become([*_COMPOSE, "logs", *(["--follow"] if follow else []), resolved.service.name])
 
 
 def list_projects(engine: Engine) -> None:
     """List all Compose projects of this host, stopped ones too."""
+    engine.ready()
     engine.become([*_COMPOSE, "ls", "--all"])
 
 

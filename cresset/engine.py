@@ -65,7 +65,6 @@ class Engine:
         if self.dry_run:
             self._show(argv)
         else:
-            self.ready()
             _exec(list(argv), {**os.environ, **self.environment})
 
     def bake(self, definition: str, *, feed: Callable[[bytes], None]) -> int:
@@ -91,11 +90,13 @@ class Engine:
         return process.returncode
 
     def ready(self) -> None:
-        """Make sure that a daemon answers and is not too old.
+        """Make sure that a daemon answers and is not too old; a dry run needs none.
 
         Raises:
             CressetError: none answers, this person may not use it, or it is too old.
         """
+        if self.dry_run:
+            return
         done = self._capture(["docker", "version", "--format", "{{.Server.Version}}"])
         if done.returncode:
             raise daemon_refusal(done.stderr)
@@ -113,14 +114,16 @@ class Engine:
         _require("compose", done.stdout.strip())
         return ".".join(map(str, _numbers(done.stdout)[:3]))
 
-    def has_image(self, reference: str) -> bool:
-        """Return whether an image of that name is here."""
-        return self._capture(["docker", "image", "inspect", "--format", "{{.Id}}", reference]).returncode == 0
-
     def project_of(self, reference: str) -> str | None:
-        """Return the Compose project that an image was built for, None where there is no image of that name."""
+        """Return the Compose project that an image was built for, empty for none; None where there is no such image.
+
+        Raises:
+            CressetError: no daemon answers.
+        """
         label = '{{index .Config.Labels "com.docker.compose.project"}}'
         done = self._capture(["docker", "image", "inspect", "--format", label, reference])
+        if done.returncode and "no such image" not in done.stderr.lower():
+            raise daemon_refusal(done.stderr)
         return None if done.returncode else done.stdout.strip()
 
     def pull(self, reference: str) -> str:

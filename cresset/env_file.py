@@ -188,12 +188,11 @@ def add_missing(text: str, choices: Iterable[Choice], values: Mapping[str, Value
 
 
 def record(text: str, choice: Choice) -> str:
-    """Return an `.env` with one setting changed in its place, or after its comment, or at the end."""
+    """Return an `.env` with a setting changed where it is set (the last time), else commented, else at the end."""
     line = _line(choice)
-    for pattern in (rf"^[ \t]*(export[ \t]+)?{choice.name}[ \t]*=.*$", rf"^#[ \t]?{choice.name}=.*$"):
-        changed, times = re.subn(pattern, lambda _: line, text, count=1, flags=re.MULTILINE)
-        if times:
-            return changed
+    for pattern in (rf"^[ \t]*(?:export[ \t]+)?{choice.name}[ \t]*[=:].*$", rf"^#[ \t]?{choice.name}=.*$"):
+        if places := list(re.finditer(pattern, text, re.MULTILINE)):
+            return text[: places[-1].start()] + line + text[places[-1].end() :]
     comment = f"# {choice.reason}\n" if choice.reason else ""
     return text.rstrip("\n") + f"\n\n{comment}{line}\n"
 

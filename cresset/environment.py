@@ -58,7 +58,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
         shell=os.environ,
         env_file=compose.env_file_names(env_text),
     )
-    return resolved, Engine(environment=resolved.environment, dry_run=request.dry_run)
+    return resolved, Engine(environment=configuration.environment(request, service), dry_run=request.dry_run)
 
 
 def ensure_env(request: Request, *, console: Console) -> None:

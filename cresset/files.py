@@ -121,15 +121,11 @@ def kind(path: str) -> str:
     return "file" if place.is_file() else "folder" if place.is_dir() else ""
 
 
-def new_record(name: str) -> Path | None:
+def new_record(stem: str) -> Path | None:
     """Return the path of a build record to write, None where the checkout cannot be written."""
     try:
         RECORDS.mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    return RECORDS / name if os.access(RECORDS, os.W_OK) else None
-
-
-def process_number() -> int:
-    """Return this process's number, to tell its files from another's."""
-    return os.getpid()
+    # The process's number, because two builds may begin in one second.
+    return RECORDS / f"{stem}-{os.getpid()}.jsonl" if os.access(RECORDS, os.W_OK) else None

@@ -25,7 +25,7 @@ BUILD = {
 
 @pytest.fixture
 def target() -> Any:
-    service = compose.Service(name="cpu", image="cresset:cpu-me", build=BUILD, volumes=())
+    service = compose.Service(name="cpu", image="cresset:cpu-me", build=BUILD)
     return json.loads(bake.define(MODEL, service, compose_version="2.26.1"))["target"]["cpu"]
 
 

@@ -47,7 +47,6 @@ def test_presets_are_the_arguments_that_no_setting_reaches() -> None:
     """
     assert compose.presets(text, "cpu") == {"USE_CUDA", "BUILD_IMAGE"}
     assert compose.presets(text, "train") == frozenset()
-    assert compose.service_names(text) == ("cpu", "train")
 
 
 def test_only_the_names_of_an_env_file_are_read() -> None:

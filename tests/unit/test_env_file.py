@@ -120,10 +120,12 @@ def test_an_update_adds_what_is_not_set_and_changes_nothing_that_is() -> None:
     ("former", "want"),
     [
         ("A=1\nPLAIN_IMAGE=x # mine\nB=2\n", "A=1\nPLAIN_IMAGE=made:1\nB=2\n"),
+        ("PLAIN_IMAGE=x\nB=2\nexport PLAIN_IMAGE=y\n", "PLAIN_IMAGE=x\nB=2\nPLAIN_IMAGE=made:1\n"),
+        ("PLAIN_IMAGE: x\n", "PLAIN_IMAGE=made:1\n"),
         ("#PLAIN_IMAGE=debian\nB=2\n", "PLAIN_IMAGE=made:1\nB=2\n"),
         ("B=2\n", "B=2\n\n# why\nPLAIN_IMAGE=made:1\n"),
     ],
-    ids=["in its place", "in its comment's place", "at the end"],
+    ids=["in its place", "the last of two, which counts", "a colon", "in its comment's place", "at the end"],
 )
 def test_a_choice_is_recorded(former: str, want: str) -> None:
     assert env_file.record(former, Choice(name="PLAIN_IMAGE", value="made:1", reason="why")) == want
