@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,24 @@ FROM_APT_ON = {"train-base 1/1", "train-env 1/2"} | FROM_PIP_ON
 FROM_USER_ON = {"train-user-include 1/1", "train 1/3", "train 2/3", "train 3/3"}
 
 
+@pytest.fixture(scope="module")
+def executed_once(clone: Callable[[], Checkout], unseen_base: str) -> Checkout:
+    """A checkout whose every step was executed: of one that was found cached, the content may have been pruned."""
+    checkout = clone()
+    checkout.set(PLAIN_IMAGE=unseen_base)
+    checkout.invoke("build")
+    return checkout
+
+
 @pytest.fixture
-def edited(built: Checkout) -> Iterator[Checkout]:
-    """The built checkout; its requirement files and settings are put back afterwards."""
-    kept = {path: path.read_text() for path in [*(built.path / "reqs").glob("*.txt"), built.path / ".env"]}
-    yield built
+def edited(executed_once: Checkout) -> Iterator[Checkout]:
+    """That checkout; its requirement files and settings are put back afterwards."""
+    checkout = executed_once
+    kept = {path: path.read_text() for path in [*(checkout.path / "reqs").glob("*.txt"), checkout.path / ".env"]}
+    yield checkout
     for path, text in kept.items():
         path.write_text(text)
-    built.invoke("build-only")
+    checkout.invoke("build-only")
 
 
 def test_a_pip_line_runs_what_stands_on_it_and_downloads_one_package(edited: Checkout) -> None:
