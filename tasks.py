@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cresset import base_image as base_images
 from cresset import build as builds
-from cresset import container, environment, settings, upkeep
+from cresset import container, display, environment, settings, upkeep
 from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
 from cresset.errors import CressetError
@@ -27,6 +27,7 @@ HELP = {
     "follow": "go on until Ctrl-C",
     "images": "the images of this checkout instead, with size and age",
     "json": "for scripts: a list of objects name, value, source, help",
+    "progress": "how a build is shown: auto; plain or tty, which are docker's own; quiet, failures only",
     "service": "a service of docker-compose.yaml; otherwise the setting SERVICE says which",
     "set_": "NAME=VALUE, a setting for this call; repeatable; `env` writes it",
     "suite": "the release to make, like bookworm; otherwise this host's own",
@@ -68,7 +69,7 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
     return made(guarded)  # type: ignore[no-any-return]
 
 
-def build_image(request: Request) -> tuple[Configuration, Engine]:
+def build_image(request: Request, mode: display.Mode) -> tuple[Configuration, Engine]:
     """Build the image; what is missing for it, `.env` and a plain base image, is made first."""
     environment.ensure_env(request, console=console)
     resolved, engine = environment.load(request, needs_env=not request.dry_run)
@@ -76,17 +77,17 @@ def build_image(request: Request) -> tuple[Configuration, Engine]:
     engine.ready()
     if base_images.ensure(resolved, engine, console=console):
         resolved, engine = environment.load(request)
-    builds.build(resolved, engine, console=console)
+    builds.build(resolved, engine, console=console, mode=mode)
     return resolved, engine
 
 
-def ready_to_start(request: Request) -> tuple[Configuration, Engine]:
+def ready_to_start(request: Request, mode: display.Mode) -> tuple[Configuration, Engine]:
     """Return what a new container needs, its image among it: one that is not here is built."""
     resolved, engine = environment.load(request)
     environment.require_paths(resolved)
     if not request.dry_run and (reason := container.why_build(resolved, engine)):
         console.print(reason)
-        return build_image(request)
+        return build_image(request, mode)
     return resolved, engine
 
 
@@ -117,21 +118,21 @@ def base_image(request: Request, suite: str = "") -> None:
 
 
 @task
-def build(request: Request) -> None:
+def build(request: Request, progress: str = "auto") -> None:
     """Build the image and start a fresh container of it."""
-    container.up(*build_image(request))
+    container.up(*build_image(request, display.mode(progress)))
 
 
 @task
-def build_only(request: Request) -> None:
+def build_only(request: Request, progress: str = "auto") -> None:
     """Build the image and leave the container as it is."""
-    build_image(request)
+    build_image(request, display.mode(progress))
 
 
 @task
-def up(request: Request) -> None:
+def up(request: Request, progress: str = "auto") -> None:
     """Start a fresh container of the image; what was changed in the former one is gone."""
-    container.up(*ready_to_start(request))
+    container.up(*ready_to_start(request, display.mode(progress)))
 
 
 @task
@@ -153,9 +154,9 @@ def exec_(request: Request, command: str = "") -> None:
 
 
 @task
-def run(request: Request, command: str = "") -> None:
+def run(request: Request, command: str = "", progress: str = "auto") -> None:
     """Run the shell or a command in a container of its own, for debugging; it is removed afterwards."""
-    container.run(*ready_to_start(request), command=command)
+    container.run(*ready_to_start(request, display.mode(progress)), command=command)
 
 
 @task

@@ -9,14 +9,20 @@ from rich.console import Console
 
 from cresset import bake, dockerfile, files, requirements
 from cresset.configuration import Configuration
-from cresset.display import Progress
+from cresset.display import Mode, Progress
 from cresset.engine import Engine
 from cresset.errors import CressetError
 from cresset.rawjson import prune_records
 
 
-def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
-    """Build the service's image, show how it goes, and keep BuildKit's events.
+def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mode = "auto") -> None:
+    """Build the service's image, show how it goes, and keep BuildKit's events and the log.
+
+    Args:
+        resolved: the configuration.
+        engine: where to build.
+        console: where to show it.
+        mode: `plain` and `tty` hand the screen to BuildKit, and nothing is kept; `quiet` shows failures only.
 
     Raises:
         CressetError: the build failed; the exit code is docker's own.
@@ -25,21 +31,25 @@ def build(resolved: Configuration, engine: Engine, *, console: Console) -> None:
     _check_requirements(resolved)
     definition = bake.define(resolved.model, service, compose_version=engine.compose_version())
     builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
-    if engine.dry_run:
-        builder.bake(definition, feed=_ignore)
+    if mode != "quiet" and not engine.dry_run:
+        console.print(f"Building {service.image}", highlight=False)
+    failure = f"the build of {service.image} failed"
+    if engine.dry_run or mode in {"plain", "tty"}:
+        if exit_code := builder.bake(definition, progress="auto" if mode == "quiet" else mode):
+            raise CressetError(failure, code=exit_code)
         return
     started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     record = files.new_record(f"{started}-{service.name}")
     header = {"started": started, "service": service.name, "image": service.image, "arguments": bake.recorded(service)}
-    console.print(f"Building {service.image}", highlight=False)
-    with Progress(console=console, record=record, header=header) as progress:
+    log = record.with_suffix(".log") if record else None
+    with Progress(console=console, quiet=mode == "quiet", record=record, header=header, log=log) as progress:
         exit_code = builder.bake(definition, feed=progress.feed)
     outcome = progress.outcome(exit_code)
     prune_records(files.RECORDS)
     if exit_code:
         # What BuildKit says is on the screen already.
         hint = _remedy("\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())]), resolved)
-        raise CressetError(f"the build of {service.image} failed", hint, code=exit_code)
+        raise CressetError(failure, hint, code=exit_code)
 
 
 def _check_requirements(resolved: Configuration) -> None:
@@ -51,10 +61,6 @@ def _check_requirements(resolved: Configuration) -> None:
         text = files.require(f"reqs/{name}")
         if name.startswith("apt-"):
             requirements.check_apt(text, f"reqs/{name}")
-
-
-def _ignore(_: bytes) -> None:
-    """Dry runs have no events."""
 
 
 def _remedy(text: str, resolved: Configuration) -> str:

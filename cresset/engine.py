@@ -67,25 +67,31 @@ class Engine:
         else:
             _exec(list(argv), {**os.environ, **self.environment})
 
-    def bake(self, definition: str, *, feed: Callable[[bytes], None]) -> int:
-        """Build a bake definition and return the exit code; `feed` receives BuildKit's events as they come."""
-        argv = ["docker", "buildx", "bake", "--progress=rawjson", "--file=-"]
+    def bake(self, definition: str, *, feed: Callable[[bytes], None] | None = None, progress: str = "auto") -> int:
+        """Build a bake definition and return the exit code.
+
+        Args:
+            definition: as JSON.
+            feed: receives BuildKit's events as they come; without it the screen is BuildKit's own.
+            progress: what BuildKit then makes of the screen: auto, plain or tty.
+        """
+        shown = "rawjson" if feed else progress
+        argv = ["docker", "buildx", "bake", *([f"--progress={shown}"] if shown != "auto" else []), "--file=-"]
         if self.dry_run:
-            self._show([*argv[:3], *argv[4:]], stdin=definition, extra=_BUILDX)
+            self._show(argv, stdin=definition, extra=_BUILDX)
             return 0
         with subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.PIPE if feed else None,
             env={**os.environ, **_BUILDX, **self.environment},
         ) as process:
             assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
-            assert process.stderr is not None  # noqa: S101 - the same
             process.stdin.write(definition.encode())
             process.stdin.close()
             # Ctrl-C reaches BuildKit too: it cancels by itself, and `with` waits for it.
-            while chunk := os.read(process.stderr.fileno(), 65536):
+            while feed and process.stderr and (chunk := os.read(process.stderr.fileno(), 65536)):
                 feed(chunk)
         return process.returncode
 

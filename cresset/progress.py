@@ -10,13 +10,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cresset.rawjson import Event
 
 TAIL = 30  # log lines that a failure shows
 _KEPT = 100  # log lines that are kept for each vertex
 _ERRORS = 10  # lines of stderr among those that a failure shows, however much stdout came after them
 _STDERR = 2
-_LONGEST = 2000  # characters of a log line; the rest of it says little and fills the screen
+_LONGEST = 2000  # characters of a log line that are shown; the rest of it says little and fills the screen
+_UNFINISHED = 2**16  # bytes of a line that has no end yet; a step may print zeros for hours
+_COUNT = re.compile(r"\[(\d{1,9})/(\d{1,9})\] ")  # ninja's
+_DIGEST = re.compile(r"\bsha256:[0-9a-f]{12,}")
 _NAME = re.compile(r"\[(?P<head>[^\]]*?)(?:(?P<i>\d+)/(?P<n>\d+))?\] (?P<text>.*)", re.DOTALL)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _CONTROL = re.compile(
@@ -40,25 +45,25 @@ class Log:
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=_KEPT)
         self.newest = ""  # for display: may be a line that is still being written
+        self.fraction: float | None = None  # of the work that the step counts itself
         self._rest: dict[int, bytes] = {}
         self._count = 0
         self._errors: deque[tuple[int, str]] = deque(maxlen=_ERRORS)  # with their place among all lines
 
-    def feed(self, stream: int, chunk: bytes) -> None:
-        """Append a chunk of stream 1 (stdout) or 2 (stderr)."""
+    def feed(self, stream: int, chunk: bytes) -> list[str]:
+        """Append a chunk of stream 1 (stdout) or 2 (stderr); return the lines that it completes, however long."""
         *lines, rest = (self._rest.get(stream, b"") + chunk).split(b"\n")
-        for line in lines:
-            self._add(stream, line)
-        # a bar redrawn for hours must not pile up; four bytes are the longest character
-        self._rest[stream] = rest = rest[rest.rfind(b"\r", 0, -1) + 1 :][: 4 * _LONGEST]
-        self.newest = clean(rest.decode(errors="ignore"))[:_LONGEST] or self.newest
+        completed = [self._add(stream, line) for line in lines]
+        # a bar redrawn for hours must not pile up
+        self._rest[stream] = rest = rest[rest.rfind(b"\r", 0, -1) + 1 :][:_UNFINISHED]
+        self._show(clean(rest[: 4 * _LONGEST].decode(errors="ignore")))  # four bytes are the longest character
+        return completed
 
-    def close(self) -> None:
-        """Take the last lines as they are, without their ends."""
-        for stream, rest in self._rest.items():
-            if rest:
-                self._add(stream, rest)
+    def close(self) -> list[str]:
+        """Take the last lines as they are, without their ends, and return them."""
+        completed = [self._add(stream, rest) for stream, rest in self._rest.items() if rest]
         self._rest.clear()
+        return completed
 
     def tail(self) -> tuple[str, ...]:
         """Return the last 30 lines, the newest of stderr always among them.
@@ -69,14 +74,25 @@ class Log:
         missed = [text for place, text in self._errors if place < self._count - len(last)]
         return (*missed, *last[len(missed) :])
 
-    def _add(self, stream: int, line: bytes) -> None:
-        text = clean(line.decode(errors="replace"))
-        self.newest = text[:_LONGEST] or self.newest
-        text = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    def _add(self, stream: int, line: bytes) -> str:
+        whole = clean(line.decode(errors="replace"))
+        self._show(whole)
+        text = whole if len(whole) <= _LONGEST else whole[:_LONGEST] + "…"
         self.lines.append(text)
         if stream == _STDERR:
             self._errors.append((self._count, text))
         self._count += 1
+        return whole
+
+    def _show(self, text: str) -> None:
+        if not text:
+            return
+        self.newest = text[:_LONGEST]
+        if match := _COUNT.match(text):
+            current, total = int(match[1]), int(match[2])
+            self.fraction = current / total if current <= total and total else None
+        elif self.fraction == 1:  # what a compiler says between two counts leaves its bar alone
+            self.fraction = None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -112,6 +128,11 @@ class Vertex:
         return self.i > 0 and not self.text.startswith("FROM ")
 
     @property
+    def title(self) -> str:
+        """What to call it in front of what it says."""
+        return self.label or self.text
+
+    @property
     def is_running(self) -> bool:
         """Whether it has started and not completed."""
         return None in self.spans.values()
@@ -135,11 +156,26 @@ class Vertex:
         """The newest thing it said: a log line, or how far its transfers are."""
         if self.log.newest or not self.statuses:
             return self.log.newest
-        current, total = (sum(column) for column in zip(*self.statuses.values(), strict=True))
-        if any(total for _, total in self.statuses.values()):
+        current, total = self._transferred
+        if total and current < total:
             return f"{current / 1e6:.1f} of {total / 1e6:.1f} MB"
         what, (current, _) = list(self.statuses.items())[-1]
-        return f"{what} {current / 1e6:.1f} MB" if current else what
+        what = _DIGEST.sub("", what).rstrip(" :")
+        return f"{what} {current / 1e6:.1f} MB".strip() if current else what
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of it is done, from 0 to 1; None where nobody says."""
+        current, total = self._transferred
+        if self.log.fraction is not None or not total or self.log.newest:
+            return self.log.fraction
+        return min(1.0, current / total) if current < total else None  # what follows a transfer has no measure
+
+    @property
+    def _transferred(self) -> tuple[int, int]:
+        """Current and total bytes of the transfers whose total is known."""
+        known = [status for status in self.statuses.values() if status[1]]
+        return sum(current for current, _ in known), sum(total for _, total in known)
 
     def rename(self, name: str, *, prefixed: bool) -> None:
         """Read `[stage i/n] TEXT`; with several targets their name comes first, and the stage may be missing."""
@@ -209,13 +245,17 @@ class Outcome:
 
 
 class Build:
-    """The state of one build, fed with its events."""
+    """The state of one build, fed with its events.
 
-    def __init__(self) -> None:
+    Args:
+        heard: called with each line that a vertex printed, once it is complete.
+    """
+
+    def __init__(self, *, heard: Callable[[Vertex, str], None] = lambda *_: None) -> None:
+        self._heard = heard
         self.vertices: dict[str, Vertex] = {}
         self.lines: deque[str] = deque(maxlen=200)
         self.warnings: list[str] = []
-        self.newest: Vertex | None = None  # the one that spoke last
         self._failed: Vertex | None = None
         self._prefixed = False
 
@@ -226,21 +266,29 @@ class Build:
             return []
         ended = [end for vertex in item.get("vertexes") or () for end in self._update_vertex(vertex)]
         for status in item.get("statuses") or ():
-            self.newest = self._find(status["vertex"])
+            vertex = self._find(status["vertex"])
             what = clean(str(status["id"]))
-            self.newest.statuses.pop(what, None)  # the newest is the last one
-            self.newest.statuses[what] = status.get("current", 0), status.get("total", 0)
+            vertex.statuses.pop(what, None)  # the newest is the last one
+            vertex.statuses[what] = status.get("current", 0), status.get("total", 0)
         for log in item.get("logs") or ():
-            self.newest = self._find(log["vertex"])
-            self.newest.log.feed(log.get("stream", 1), base64.b64decode(log["data"]))
+            vertex = self._find(log["vertex"])
+            self._tell(vertex, vertex.log.feed(log.get("stream", 1), base64.b64decode(log["data"])))
         for warning in item.get("warnings") or ():
             short = clean(base64.b64decode(warning["short"]).decode(errors="replace"))
             if short not in self.warnings:  # each target repeats it
                 self.warnings.append(short)
         return ended
 
+    @property
+    def steps(self) -> tuple[int, int]:
+        """The steps that are done, and all that are known: BuildKit names each before it runs the first."""
+        steps = [vertex for vertex in self.vertices.values() if vertex.is_step]
+        return sum(vertex.is_done for vertex in steps), len(steps)
+
     def outcome(self, exit_code: int, seconds: float) -> Outcome:
         """Return what the build came to; `seconds` is the time of the whole call."""
+        for vertex in self.vertices.values():  # the last words of some come after their end
+            self._tell(vertex, vertex.log.close())
         steps = [vertex for vertex in self.vertices.values() if vertex.is_step and vertex.is_done]
         executed = sorted((step for step in steps if not step.cached), key=lambda step: min(step.spans))
         failed = self._failure() if exit_code else None
@@ -265,6 +313,10 @@ class Build:
             name=vertex.name, label=vertex.label, text=vertex.text, error=vertex.error, log=vertex.log.tail()
         )
 
+    def _tell(self, vertex: Vertex, lines: list[str]) -> None:
+        for line in lines:
+            self._heard(vertex, line)
+
     def _find(self, digest: str) -> Vertex:
         return self.vertices.setdefault(digest, Vertex(digest=digest))
 
@@ -282,7 +334,7 @@ class Build:
         vertex.spans[start] = end = _instant(news.get("completed"))
         if end is None:
             return []
-        vertex.log.close()
+        self._tell(vertex, vertex.log.close())
         # neighbours of a failed step are cancelled, and say so with an error of their own
         if vertex.error and not vertex.error.endswith("context canceled"):
             self._failed = self._failed or vertex

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 Event = dict[str, Any]
 
@@ -62,14 +63,14 @@ def _parse(lines: list[str]) -> list[Event | str]:
     return [*lines]
 
 
-class Recorder:
-    """Writes one JSON object a line: the header, the events and plain lines as they come, then the result.
+class LineFile:
+    """A private file that grows by whole lines.
 
-    Each line reaches the kernel at once: `kill -9` costs at most the last. One without a result was interrupted.
-    A full disk ends the recording, not the build: `problem` then says why.
+    Each line reaches the kernel at once: `kill -9` costs at most the last. A full disk ends the file, not the build:
+    `problem` then says why.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, object]) -> None:
+    def __init__(self, path: Path) -> None:
         self.problem = ""
         self._path = path
         self._file: IO[str] | None = None
@@ -80,13 +81,11 @@ class Recorder:
             self._file = path.open("w", buffering=1, encoding="utf-8")
         except OSError as error:
             self.problem = str(error)
-        self.write(header)
 
-    def write(self, item: Mapping[str, object] | str) -> None:
-        """Append an object, or a plain line as `{"text": line}`; a closed recording is opened again."""
+    def append(self, line: str) -> None:
+        """Append a line; a closed file is opened again."""
         if self.problem:
             return
-        line = json.dumps({"text": item} if isinstance(item, str) else item, separators=(",", ":"))
         try:
             self._file = self._file or self._path.open("a", buffering=1, encoding="utf-8")
             self._file.write(line + "\n")
@@ -101,21 +100,54 @@ class Recorder:
         self._file = None
 
 
-def prune_records(folder: Path, *, keep: int = 30, limit: int = 64 * 2**20) -> None:
-    """Delete the oldest files of a folder of recordings: beyond `keep` of them, or `limit` bytes in all.
+class Recorder(LineFile):
+    """Writes one JSON object a line: the header, the events and plain lines as they come, then the result.
 
-    The newest stays whatever its size. What cannot be read or deleted stays too: a record is no reason to fail.
+    One without a result was interrupted.
     """
-    found: list[tuple[float, str, int, Path]] = []
+
+    def __init__(self, path: Path, header: Mapping[str, object]) -> None:
+        super().__init__(path)
+        self.write(header)
+
+    def write(self, item: Mapping[str, object] | str) -> None:
+        """Append an object, or a plain line as `{"text": line}`."""
+        self.append(json.dumps({"text": item} if isinstance(item, str) else item, separators=(",", ":")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is kept of one build: its files, and their bytes together."""
+
+    paths: tuple[Path, ...]
+    size: int
+
+
+def records(folder: Path) -> list[Record]:
+    """Return what a folder keeps of builds, the newest first; what cannot be read is passed over."""
+    found: dict[str, list[tuple[int, Path, int]]] = {}
     with suppress(OSError):
         for path in folder.iterdir():
             with suppress(OSError):
-                if path.is_file() and not path.is_symlink():
+                if path.suffix in {".jsonl", ".log"} and path.is_file() and not path.is_symlink():
                     stat = path.stat()
-                    found.append((stat.st_mtime, path.name, stat.st_size, path))
+                    found.setdefault(path.stem, []).append((stat.st_mtime_ns, path, stat.st_size))
+    newest_first = sorted(((max(files)[0], stem, files) for stem, files in found.items()), reverse=True)
+    return [
+        Record(paths=tuple(sorted(path for _, path, _ in files)), size=sum(size for _, _, size in files))
+        for _, _, files in newest_first
+    ]
+
+
+def prune_records(folder: Path, *, keep: int = 30, limit: int = 64 * 2**20) -> None:
+    """Delete the records of the oldest builds: beyond `keep` of them, or `limit` bytes in all.
+
+    The newest stays whatever its size. What cannot be read or deleted stays too: a record is no reason to fail.
+    """
     size = 0
-    for count, (_, _, bytes_, path) in enumerate(sorted(found, reverse=True)):
-        size += bytes_
+    for count, record in enumerate(records(folder)):
+        size += record.size
         if count and (count >= keep or size > limit):
-            with suppress(OSError):
-                path.unlink()
+            for path in record.paths:
+                with suppress(OSError):
+                    path.unlink()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +16,9 @@ from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.errors import CressetError
 from cresset.inventory import Container, UnnamedImage, Usage
+from cresset.rawjson import Record, records
 
 _KEPT_RECORDS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """A build record and its size in bytes."""
-
-    path: Path
-    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +54,7 @@ def prune(resolved: Configuration, engine: Engine, *, console: Console, yes: boo
     """
     project = resolved.model.project
     usage = inventory.usage(engine, project)
-    left = choose(usage, project=project, records=old_records(files.RECORDS, keep=_KEPT_RECORDS))
+    left = choose(usage, project=project, records=records(files.RECORDS)[_KEPT_RECORDS:])
     if not left:
         _say(console, f"Nothing is left behind by {project}. {about_cache(usage.cache, images=False)}")
         return
@@ -95,19 +87,6 @@ def choose(usage: Usage, *, project: str, records: Sequence[Record]) -> Leftover
     used = {one.image for one in usage.containers if one not in stopped}
     unused = tuple(image for image in usage.images if image.id not in used)
     return Leftovers(containers=stopped, images=unused, records=tuple(records))
-
-
-def old_records(folder: Path, *, keep: int) -> list[Record]:
-    """Return the build records of a folder but the newest ones; those that cannot be read are passed over."""
-    found: list[tuple[int, Record]] = []
-    with suppress(OSError):
-        for path in folder.glob("*.jsonl"):
-            with suppress(OSError):
-                if path.is_file() and not path.is_symlink():
-                    stat = path.stat()
-                    found.append((stat.st_mtime_ns, Record(path=path, size=stat.st_size)))
-    newest_first = sorted(found, key=lambda item: (item[0], item[1].path.name), reverse=True)
-    return [record for _, record in newest_first[keep:]]
 
 
 def rows(left: Leftovers) -> list[tuple[str, str, str, str]]:
@@ -153,13 +132,14 @@ def _remove(left: Leftovers, *, console: Console) -> None:
         for image in left.images:
             removed += _report(f"image {_short(image)}", inventory.remove_image(image.id), console)
     for record in left.records:
-        removed += _report(f"record {record.path.name}", _unlink(record.path), console)
+        removed += _report(f"record {record.paths[0].name}", _unlink(*record.paths), console)
     _say(console, f"Removed {removed} of {len(left.containers) + len(left.images) + len(left.records)}.")
 
 
-def _unlink(path: Path) -> str:
+def _unlink(*paths: Path) -> str:
     try:
-        path.unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
     except OSError as error:
         return error.strerror or str(error)
     return ""

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cresset.display import Mode, Progress, _abridge, _duration
+from cresset.display import Progress
+from cresset.live import abridge, duration
 from cresset.progress import Build, Log, Outcome, Vertex, clean
 from cresset.rawjson import Decoder, Event, prune_records
+from tests.unit.streams import SAMPLES, STARTED, Clock, line, log, vertex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-SAMPLES = {path.stem: path.read_bytes() for path in (Path(__file__).parent / "rawjson").glob("*.json")}
 
 
 def decode(chunks: Iterable[bytes]) -> list[Event | str]:
@@ -37,39 +36,16 @@ def replay(name: str, exit_code: int = 0) -> tuple[Build, Outcome]:
     return build, build.outcome(exit_code, 12.5)
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def show(
-    stream: bytes, exit_code: int = 0, mode: Mode = "plain", width: int = 80, record: Path | None = None, **console: Any
+    stream: bytes, exit_code: int = 0, *, quiet: bool = False, terminal: bool = False, record: Path | None = None
 ) -> str:
     out = StringIO()
-    progress = Progress(
-        console=Console(file=out, width=width, **console), mode=mode, record=record, header={"at": 1}, clock=Clock()
-    )
+    console = Console(file=out, width=80, force_terminal=terminal, color_system=None)
+    progress = Progress(console=console, quiet=quiet, record=record, header={"at": 1}, clock=Clock())
     with progress:
         progress.feed(stream)
     progress.outcome(exit_code)
     return out.getvalue()
-
-
-def line(**event: object) -> bytes:
-    return json.dumps(event).encode() + b"\n"
-
-
-def vertex(name: str, **more: object) -> bytes:
-    return line(vertexes=[{"digest": name, "name": name, **more}])
-
-
-def log(name: str, text: str) -> bytes:
-    return line(logs=[{"vertex": name, "stream": 1, "data": base64.b64encode(text.encode()).decode()}])
-
-
-STARTED = {"started": "2026-01-02T03:04:05.5Z"}
 
 
 class TestDecoder:
@@ -278,9 +254,10 @@ class TestDisplay:
         assert all(len(row) <= 80 for row in rows)
         assert rows[-1] == "10 steps: 5 cached, 5 run in 0.0 s"
 
-    @pytest.mark.parametrize("mode", ["plain", "tty", "quiet"])
-    def test_failure(self, mode: Mode) -> None:
-        rows = show(SAMPLES["failing-0.13"], 1, mode).splitlines()
+    @pytest.mark.parametrize("quiet", [False, True])
+    @pytest.mark.parametrize("terminal", [False, True])
+    def test_failure(self, *, quiet: bool, terminal: bool) -> None:
+        rows = [clean(row) for row in show(SAMPLES["failing-0.13"], 1, quiet=quiet, terminal=terminal).splitlines()]
         at = next(at for at, row in enumerate(rows) if "failed after" in row)
         assert "failing 1/1 RUN echo 'before the failure'" in rows[at]
         assert rows[-2] == "  | error: no matching function"
@@ -288,7 +265,7 @@ class TestDisplay:
         assert len(rows) - at == 1 + 30 + 1
 
     def test_failure_without_a_step_shows_the_excerpt(self) -> None:
-        rows = show(SAMPLES["syntax-0.13"], 1, "quiet").splitlines()
+        rows = show(SAMPLES["syntax-0.13"], 1, quiet=True).splitlines()
         assert rows[0] == "Syntax.Dockerfile:2"
         assert rows[-1].startswith("ERROR: failed to solve: dockerfile parse error")
 
@@ -296,14 +273,14 @@ class TestDisplay:
         assert show(b"", 137) == "failed after 0.0 s: docker ended with exit code 137\n"
 
     def test_quiet_success_says_nothing(self) -> None:
-        assert show(SAMPLES["mixed-0.13"], mode="quiet") == ""
+        assert show(SAMPLES["mixed-0.13"], quiet=True) == ""
 
     def test_warnings_come_once(self) -> None:
         assert show(SAMPLES["stageless-0.13"]).count("warning: Empty continuation line found in") == 1
 
     def test_a_long_silence_is_broken(self) -> None:
         out, clock = StringIO(), Clock()
-        progress = Progress(console=Console(file=out, width=80), mode="plain", clock=clock)
+        progress = Progress(console=Console(file=out, width=80), clock=clock)
         progress.feed(vertex("[torch 3/9] RUN make", **STARTED) + log("[torch 3/9] RUN make", "[1/9] Building a"))
         progress.tick()
         clock.now += 29
@@ -319,24 +296,9 @@ class TestDisplay:
             "torch 3/9   still running: [1/9] Building a                           1 min 01 s",
         ]
 
-    def test_live_line_names_what_runs(self) -> None:
-        out, clock = StringIO(), Clock()
-        with Progress(console=Console(file=out, width=60, force_terminal=True), mode="auto", clock=clock) as progress:
-            clock.now += 1
-            for name in ("[a 1/1] RUN x", "[b 1/1] RUN x", "[c 1/1] RUN x"):
-                progress.feed(vertex(name, **STARTED) + log(name, "\x1b[2J서울 " * 20))
-            clock.now += 1
-            progress.feed(b"")
-        drawn = clean(out.getvalue().rpartition("2.0 s")[2].split("\r")[0])
-        assert "a 1/1 1.0 s  b 1/1 " in drawn
-        assert "+1  서울" in drawn
-        assert drawn.endswith("…")
-        assert "\x1b[2J" not in out.getvalue()
-        assert "\x1b[?25h" in out.getvalue()  # the cursor is back
-
     def test_an_encoding_without_the_letters(self) -> None:
         out = open(os.devnull, "w", encoding="ascii")  # noqa: SIM115, PTH123
-        with out, Progress(console=Console(file=out, width=40), mode="plain") as progress:
+        with out, Progress(console=Console(file=out, width=40)) as progress:
             progress.feed("경고 …\n".encode() + SAMPLES["mixed-0.29"])
             progress.outcome(0)
 
@@ -348,7 +310,7 @@ class TestDisplay:
         [(0.04, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (125, "2 min 05 s"), (3725, "1 h 02 min")],
     )
     def test_durations(self, seconds: float, text: str) -> None:
-        assert _duration(seconds) == text
+        assert duration(seconds) == text
 
     @pytest.mark.parametrize(
         ("text", "short"),
@@ -360,7 +322,7 @@ class TestDisplay:
         ],
     )
     def test_instructions_without_their_options(self, text: str, short: str) -> None:
-        assert _abridge(text) == short
+        assert abridge(text) == short
 
 
 class TestRecord:
@@ -396,19 +358,22 @@ class TestRecord:
 
     @pytest.mark.parametrize(
         ("keep", "limit", "left"),
-        [(30, 1000, "abcd"), (2, 1000, "cd"), (30, 25, "cd"), (30, 5, "d"), (0, 0, "d")],
+        [(30, 1000, "abcd"), (2, 1000, "cd"), (30, 25, "cd"), (30, 17, "d"), (30, 5, "d"), (0, 0, "d")],
     )
     def test_pruning_deletes_the_oldest(self, tmp_path: Path, keep: int, limit: int, left: str) -> None:
         (tmp_path / "folder").mkdir()
         for age, name in enumerate("abcd"):
-            (tmp_path / name).write_bytes(b"x" * 10)
-            os.utime(tmp_path / name, (age, age))
+            for suffix, size in ((".jsonl", 4), (".log", 6)):
+                (tmp_path / (name + suffix)).write_bytes(b"x" * size)
+                os.utime(tmp_path / (name + suffix), (age, age))
+        (tmp_path / "notes.txt").touch()
         prune_records(tmp_path, keep=keep, limit=limit)
-        assert "".join(sorted(path.name for path in tmp_path.iterdir() if path.is_file())) == left
+        names = [name + suffix for name in left for suffix in (".jsonl", ".log")]
+        assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [*names, "notes.txt"]
 
     def test_pruning_bears_files_that_vanish(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         prune_records(tmp_path / "absent")
-        (tmp_path / "real").touch()
-        monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / "gone", folder / "real"]))
+        (tmp_path / "real.log").touch()
+        monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / "gone.log", folder / "real.log"]))
         monkeypatch.setattr(Path, "is_file", lambda _: True)
         prune_records(tmp_path, keep=0)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cresset import upkeep
 from cresset.inventory import Container, UnnamedImage, Usage, read_usage
-from cresset.upkeep import Leftovers, Record
+from cresset.rawjson import Record, records
+from cresset.upkeep import Leftovers
 
 STOPPED = Container(
     id="c1",
@@ -66,26 +67,29 @@ def test_only_what_was_asked_for_is_read_of_the_images_and_only_free_cache_count
 
 def test_the_newest_records_stay_and_so_does_what_is_no_record(tmp_path: Path) -> None:
     for age in range(5):
-        record = tmp_path / f"{age}.jsonl"
-        record.write_text("x" * age)
-        os.utime(record, (1000 - age, 1000 - age))
+        for suffix in ("jsonl", "log"):
+            record = tmp_path / f"{age}.{suffix}"
+            record.write_text("x" * age)
+            os.utime(record, (1000 - age, 1000 - age))
     (tmp_path / "notes.txt").touch()
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "notes.txt")
     (tmp_path / "folder.jsonl").mkdir()
-    assert upkeep.old_records(tmp_path, keep=3) == [
-        Record(path=tmp_path / "3.jsonl", size=3),
-        Record(path=tmp_path / "4.jsonl", size=4),
+    assert records(tmp_path)[3:] == [
+        Record(paths=(tmp_path / "3.jsonl", tmp_path / "3.log"), size=6),
+        Record(paths=(tmp_path / "4.jsonl", tmp_path / "4.log"), size=8),
     ]
-    assert upkeep.old_records(tmp_path / "nowhere", keep=3) == []
+    assert records(tmp_path / "nowhere") == []
 
 
 def test_a_record_that_cannot_be_removed_is_no_reason_to_fail(tmp_path: Path) -> None:
     assert upkeep._unlink(tmp_path)
-    assert upkeep._unlink(tmp_path / "gone.jsonl") == ""
+    (tmp_path / "left.log").touch()
+    assert upkeep._unlink(tmp_path / "gone.jsonl", tmp_path / "left.log") == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_list_says_what_an_image_has_of_its_own() -> None:
-    record = Record(path=Path("a.jsonl"), size=1_000)
+    record = Record(paths=(Path("a.jsonl"),), size=1_000)
     left = Leftovers(containers=(STOPPED,), images=(IMAGE,), records=(record, record))
     assert upkeep.rows(left) == [
         ("  container", "mine-cpu-1", "18.2 MB", "Exited (0) 2 hours ago"),
