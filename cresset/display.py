@@ -137,7 +137,7 @@ class Progress:
             self._log.append(f"failed with exit code {exit_code} after {took}" if exit_code else summarize(outcome))
         self._stop()
         for problem in dict.fromkeys(file.problem for file in (self._record, self._log) if file and file.problem):
-            self._print(f"the record of this build is incomplete: {problem}", "yellow")
+            self._print(f"the record of this build is incomplete: {problem}", "magenta")
         if exit_code:
             self._show_failure(outcome)
         elif not self._quiet:
@@ -176,7 +176,7 @@ class Progress:
             return
         self._show_pending()
         for short in self._build.warnings[self._warned :]:
-            self._print(f"warning: {short}", "yellow")
+            self._print(f"warning: {short}", "magenta")
         self._warned = len(self._build.warnings)
         for vertex, seconds in ended:
             shown = vertex.is_step or seconds >= _WORTH_A_LINE

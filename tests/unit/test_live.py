@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cresset import display, live
 from cresset.display import Progress
+from cresset.engine import Engine
 from cresset.errors import CressetError
 from cresset.progress import Build, clean
 from cresset.rawjson import Decoder
@@ -247,6 +248,13 @@ class TestTranscript:
 
 
 class TestMode:
+    @pytest.mark.parametrize(("progress", "option"), [("auto", ""), ("plain", " --progress=plain")])
+    def test_a_dry_run_says_what_it_would_run(
+        self, capsys: pytest.CaptureFixture[str], progress: str, option: str
+    ) -> None:
+        assert Engine(dry_run=True).bake("{}", progress=progress) == 0
+        assert f"docker buildx bake{option} --file=- <<" in capsys.readouterr().out
+
     @pytest.mark.parametrize("known", ["auto", "plain", "tty", "quiet"])
     def test_the_known_ones(self, known: str) -> None:
         assert display.mode(known) == known
