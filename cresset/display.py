@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from rich.text import Text
+
 from cresset.errors import CressetError
 from cresset.live import WIDEST, Region, abridge, duration, label_width, rows
 from cresset.progress import Build, Outcome, Vertex, clean
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.console import Console
-    from rich.text import Text
     from typing_extensions import Self
 
 Mode = Literal["auto", "plain", "tty", "quiet"]
@@ -212,8 +213,6 @@ class Progress:
             self._live.draw(rows(self._build, running, seconds, width=width, height=height, utf8=utf8))
 
     def _row(self, label: str, text: str, seconds: float) -> Text:
-        from rich.text import Text  # noqa: PLC0415 (rich takes longer to import than all the rest)
-
         column = label_width(self._build)
         spent = f"   {duration(seconds):>12}"
         head = Text(f"{label:{column}}   " if label or column else "", style="cyan")
@@ -251,8 +250,6 @@ class Progress:
             )
 
     def _print(self, line: Text | str, style: str = "") -> None:
-        from rich.text import Text  # noqa: PLC0415
-
         text = Text(line, style=style) if isinstance(line, str) else line
         (self._live or self._console).print(self._encodable(text), soft_wrap=True)
         self._printed = self._clock()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from rich.control import Control
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.segment import ControlType
+from rich.table import Table
+from rich.text import Text
+
 from cresset.progress import Build, Vertex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
 WIDEST = 120  # columns of a row; beyond, the eye loses it
 _ROOMY = 100  # columns from which a bar may be long
@@ -22,8 +27,6 @@ class Region:
     """The rows at the end of what is printed; they are redrawn in place, and gone when it is closed."""
 
     def __init__(self, console: Console) -> None:
-        from rich.live import Live  # noqa: PLC0415 (rich takes longer to import than all the rest)
-
         self._console = console
         self._live = Live(
             console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
@@ -51,16 +54,10 @@ class Region:
 
     def _park(self) -> None:
         """Put the cursor where the ^C that a terminal echoes begins no line of its own."""
-        from rich.control import Control  # noqa: PLC0415
-        from rich.segment import ControlType  # noqa: PLC0415
-
         self._console.control(Control(ControlType.CARRIAGE_RETURN))
 
     def _unwrap(self) -> None:
         """Erase what rich knows nothing of: a terminal that became narrower has wrapped each row into several."""
-        from rich.control import Control  # noqa: PLC0415
-        from rich.segment import ControlType  # noqa: PLC0415
-
         rows, columns = self._drawn
         more = -(-columns // self._console.width) - 1
         if more > 0:
@@ -83,10 +80,8 @@ def rows(
         height: its lines; one is left for what is printed.
         utf8: the terminal takes any letter.
     """
-    from rich.table import Table  # noqa: PLC0415
 
     def line(text: str, style: str = "") -> Text:
-        from rich.text import Text  # noqa: PLC0415
 
         text = text if utf8 else text.encode("ascii", errors="replace").decode()
         return Text(text, style=style, no_wrap=True, overflow="ellipsis" if utf8 else "crop")
@@ -94,7 +89,6 @@ def rows(
     def middle(text: str, fraction: float | None) -> Table | Text:
         if fraction is None:
             return line(text)
-        from rich.progress_bar import ProgressBar  # noqa: PLC0415
 
         long = 20 if width >= _ROOMY else 10
         bar = ProgressBar(1.0, fraction, width=long, style="dim", complete_style="green", finished_style="green")
@@ -102,7 +96,7 @@ def rows(
         parts.add_column(ratio=1)
         parts.add_column(width=long)
         parts.add_column(width=4, justify="right")
-        # 100% is nothing but the end
+        # rounded down: 100% is the end
         parts.add_row(line(text), bar, f"{int(fraction * 100)}%")
         return parts
 
