@@ -132,6 +132,7 @@ class TestTerminal:
             clock.now += 1
             progress.feed(b"")
             assert "build-torch 3/4" in clean(out.getvalue().split("\n")[-2])
+            assert out.getvalue().endswith("\r")  # the ^C that a terminal echoes must not begin a line
             clock.now += 1
             progress.feed(vertex(TORCH, **COMPLETED))
             progress.feed(b"")
