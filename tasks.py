@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cresset import base_image as base_images
 from cresset import build as builds
-from cresset import container, display, environment, settings, upkeep
+from cresset import container, display, environment, files, settings, upkeep
 from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
 from cresset.errors import CressetError
@@ -48,8 +48,9 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
         _: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False, **own: object
     ) -> None:
         try:
-            overrides = settings.parse_assignments(set_ or [])
-            body(Request(service=service or "", overrides=overrides, dry_run=dry_run), **own)
+            # Docker looks for the project where it is run, and a folder below may hold one of its own.
+            os.chdir(files.ROOT)
+            body(read_request(service, set_ or [], dry_run=dry_run), **own)
         except CressetError as error:
             raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
         except KeyboardInterrupt:
@@ -67,6 +68,19 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
     name = body.__name__.strip("_").replace("_", "-")
     made = invoke_task(name=name, iterable=["set_"], help=described, auto_shortflags=False)
     return made(guarded)  # type: ignore[no-any-return]
+
+
+def read_request(service: str | None, assignments: list[str], *, dry_run: bool) -> Request:
+    """Return what the options that every task takes ask for.
+
+    Raises:
+        CressetError: they ask for nothing that there is.
+    """
+    # To Invoke, a last --set without a word is none at all.
+    overrides = settings.parse_assignments([*assignments, *([""] if sys.argv[-1] == "--set" else [])])
+    if service == "":
+        raise CressetError("--service: no service is named", "write it like --service cpu, or leave it out")
+    return Request(service=service or "", overrides=overrides, dry_run=dry_run)
 
 
 def build_image(request: Request, mode: display.Mode) -> tuple[Configuration, Engine]:

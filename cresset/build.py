@@ -28,6 +28,11 @@ def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mo
         CressetError: the build failed; the exit code is docker's own.
     """
     service = resolved.service
+    if "target" not in service.build:
+        raise CressetError(
+            f"the service {service.name} is not built from this Dockerfile",
+            f"run: docker compose --profile {service.name} up --build --detach",
+        )
     _check_requirements(resolved)
     definition = bake.define(resolved.model, service, compose_version=engine.compose_version())
     builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
@@ -59,8 +64,14 @@ def _check_requirements(resolved: Configuration) -> None:
     read = {name for mount in mounts for name in re.findall(r"source=/([\w.-]+\.requirements\.txt)", mount)}
     for name in sorted(read):
         text = files.require(f"reqs/{name}")
+        if files.is_linked_elsewhere(f"reqs/{name}"):
+            raise CressetError(
+                f"reqs/{name} is a link out of its folder", "put the file itself there: a build follows none"
+            )
         if name.startswith("apt-"):
             requirements.check_apt(text, f"reqs/{name}")
+        else:
+            requirements.check_pip(text, f"reqs/{name}", is_here=lambda path: bool(files.kind(path)))
 
 
 def _remedy(text: str, resolved: Configuration) -> str:

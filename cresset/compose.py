@@ -63,13 +63,22 @@ class Model:
 
 
 def read(text: str) -> Model:
-    """Return the model of the JSON that `docker compose config` prints, where each `$` is written `$$`."""
+    """Return the model of the JSON that `docker compose config` prints, where each `$` is written `$$`.
+
+    Raises:
+        CressetError: it is about another file than this checkout's.
+    """
     raw = json.loads(text.replace("$$", "$"))
+    if not isinstance(raw.get("x-cresset"), dict):
+        raise CressetError(
+            "docker compose reads files without this checkout's docker-compose.yaml",
+            "COMPOSE_FILE, in the shell or in .env, has to name it too, or to be left out",
+        )
     return Model(
         project=raw["name"],
         services={name: _read_service(name, section) for name, section in raw.get("services", {}).items()},
         secrets=raw.get("secrets", {}),
-        settings={name: str(value or "") for name, value in raw.get("x-cresset", {}).items()},
+        settings={name: str(value or "") for name, value in raw["x-cresset"].items()},
     )
 
 
@@ -97,4 +106,4 @@ def presets(text: str, service: str) -> frozenset[str]:
 
 def env_file_names(text: str) -> frozenset[str]:
     """Return the names that an `.env` file's text sets; their values are Compose's business."""
-    return frozenset(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*[=:]", text, re.MULTILINE))
+    return frozenset(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_-]*)[ \t]*[=:]", text, re.MULTILINE))

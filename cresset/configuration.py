@@ -114,8 +114,10 @@ def resolve(
     values = {}
     for row, meaning in _meanings(recipe):
         source = _source(row.name, request=request, fixed=fixed, shell=shell, env_file=env_file)
-        row.check(given[row.name], source)
         values[row.name] = Value(name=row.name, value=given[row.name], source=source, help=meaning)
+    # What a person wrote comes first: a default may have been made of it.
+    for value in sorted(values.values(), key=lambda value: value.source == "default"):
+        settings.NAMES[value.name].check(value.value, value.source)
     return Configuration(service=chosen, model=model, recipe=recipe, values=values)
 
 

@@ -188,14 +188,24 @@ def daemon_refusal(text: str) -> CressetError:
             "this account may not use the Docker daemon", "run: bash misc/setup.sh (it offers the group docker)"
         )
     reason = text.strip().splitlines()[-1] if text.strip() else "no answer"
-    return CressetError(f"no Docker daemon answers: {reason}", "start it: bash misc/setup.sh")
+    return CressetError(f"no Docker daemon answers: {reason}", f"start it: bash misc/setup.sh{_elsewhere()}")
 
 
 def _compose_refusal(text: str) -> CressetError:
     if "is not a docker command" in text or "unknown shorthand flag" in text or "unknown flag" in text:
         return CressetError("docker has no Compose V2 plugin", "run: bash misc/install_compose.sh")
     reason = text.strip().splitlines()[-1] if text.strip() else "no answer"
+    if "unable to resolve docker endpoint" in reason:
+        return CressetError(
+            f"docker: {reason}", f"`docker context ls` shows what there is{_elsewhere() or '; docker context use NAME'}"
+        )
     return CressetError(f"docker compose: {reason}", "see docker-compose.yaml, its override and .env")
+
+
+def _elsewhere() -> str:
+    """Return, to end a hint with, what of the shell decides which daemon is asked; empty where nothing does."""
+    named = [name for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY") if os.environ.get(name)]
+    return f"; or unset {' and '.join(named)}" if named else ""
 
 
 def _numbers(version: str) -> list[int]:

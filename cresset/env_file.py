@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cresset import compose, hardware, settings, wheels
 from cresset.configuration import Value
+from cresset.errors import CressetError
 from cresset.hardware import Gpu
 from cresset.host import Host
 
@@ -201,9 +202,10 @@ def quote(value: str) -> str:
     """Return a value as Compose reads it back unchanged."""
     if re.fullmatch(r"[A-Za-z0-9_./:@%+,=-]*", value):
         return value
-    if "'" not in value:
+    # A backslash before the closing quote would hide it.
+    if "'" not in value and not value.endswith("\\"):
         return f"'{value}'"
-    return '"{}"'.format(re.sub(r'([\\"$`])', r"\\\1", value))
+    return '"{}"'.format(re.sub(r'([\\"$])', r"\\\1", value))
 
 
 def _comment(value: Value) -> str:
@@ -211,6 +213,10 @@ def _comment(value: Value) -> str:
 
 
 def _line(choice: Choice) -> str:
+    if "\n" in choice.value:
+        raise CressetError(
+            f"{choice.name}: a value of more than one line is not written to .env", "write it in one line"
+        )
     return f"{choice.name}={quote(choice.value)}"
 
 

@@ -46,6 +46,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
     env_text = (files.read(".env") or "") if dotenv else ""
     if needs_env and not env_text.strip():
         raise CressetError(".env is missing: nobody has said yet what this host needs", "run: invoke env")
+    compose_text = files.require(COMPOSE_FILE)
     everything = Engine(environment={**request.overrides, "COMPOSE_PROFILES": "*"})
     model = compose.read(everything.compose_config(dotenv=dotenv))
     service = request.service or model.settings["SERVICE"]
@@ -53,7 +54,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
         request=request,
         service=service,
         model=model,
-        compose_text=files.require(COMPOSE_FILE),
+        compose_text=compose_text,
         recipe=dockerfile.parse(files.require("Dockerfile")),
         shell=os.environ,
         env_file=compose.env_file_names(env_text),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,10 +20,13 @@ def read(name: str) -> str | None:
     """Return the text of a file of the checkout, None where there is none.
 
     Raises:
-        CressetError: it is a folder, unreadable, or not UTF-8.
+        CressetError: it is a folder or a device, unreadable, or not UTF-8.
     """
     path = ROOT / name
     try:
+        # A pipe would be waited for, and a device is nothing to be replaced.
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise CressetError(f"{name} is no ordinary file", f"move it away: mv {name} {name}.old")
         # Windows editors begin with a mark, which Compose passes over too; line ends stay as they are.
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()
@@ -119,6 +123,11 @@ def kind(path: str) -> str:
     """Return `file` or `folder`, empty for neither; a relative path begins at the checkout."""
     place = (ROOT / path).expanduser()
     return "file" if place.is_file() else "folder" if place.is_dir() else ""
+
+
+def is_linked_elsewhere(name: str) -> bool:
+    """Return whether what is read under a name of the checkout lies in another folder."""
+    return (ROOT / name).resolve().parent != (ROOT / name).parent
 
 
 def new_record(stem: str) -> Path | None:

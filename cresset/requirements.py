@@ -1,14 +1,33 @@
-"""The requirement files: one package a line, comments and blank lines between. Pure."""
+"""The requirement files: one package a line, comments and blank lines between. Pure.
+
+A line is refused here only where the build would refuse it for certain, minutes later; what is doubtful is left to apt
+and uv.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+
+from packaging.requirements import InvalidRequirement, Requirement
 
 from cresset.errors import CressetError
 
 # debian.org/doc/debian-policy, 5.6.1 and 5.6.12; what else apt takes (name-, name*, name^, ~pattern) does something
 # other than install that package.
 _APT = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(={1,2}[A-Za-z0-9.+:~*-]+|/[a-z0-9.-]+)?")
+
+# What uv knows in a requirement file (docs.astral.sh/uv/pip/compatibility, pip.pypa.io's requirements file format):
+# options that take a requirement file, another place, something else, nothing.
+_FILES = {"-r", "--requirement", "-c", "--constraint"}
+_PLACES = {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-e", "--editable"}
+_OTHERS = {"--no-binary", "--only-binary", "--trusted-host", "--use-feature"}
+_SWITCHES = {"--no-index", "--pre", "--prefer-binary", "--require-hashes"}
+
+# One slash is enough for uv.
+_ADDRESS = re.compile(r"git\+|[A-Za-z][A-Za-z0-9+.-]*:/")
+_NAMED_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^]]*\])?\s*@\s*(.+)")
+_ARCHIVES = (".whl", ".zip", ".tar.gz")
 
 
 def check_apt(text: str, name: str) -> None:
@@ -17,9 +36,99 @@ def check_apt(text: str, name: str) -> None:
     Raises:
         CressetError: with the file's name, the line's number and the line.
     """
-    for number, line in enumerate(text.splitlines(), start=1):
-        for word in line.split("#", 1)[0].split():
-            if not _APT.fullmatch(word) or word.endswith("-"):
+    for number, line in enumerate(text.replace("\r", "").split("\n"), start=1):
+        for word in re.split(r"[ \t]+", line.split("#", 1)[0].strip(" \t")):
+            if word and (not _APT.fullmatch(word) or word.endswith("-")):
                 raise CressetError(
-                    f"{name}:{number}: {word!r} is no package", "write name, or name=version, one a line"
+                    f"{name}:{number}: {_short(word)} is no package", "write name, or name=version, one a line"
                 )
+
+
+def check_pip(text: str, name: str, *, is_here: Callable[[str], bool]) -> None:
+    """Refuse a line of a pip requirement file that uv cannot read, or that names what a build cannot see.
+
+    Args:
+        text: the file's text.
+        name: the file's name, for the message.
+        is_here: whether an absolute path exists on this host; another may well be in the base image.
+
+    Raises:
+        CressetError: with the file's name, the line's number and the line.
+    """
+    for number, line in _logical_lines(text):
+        problem, hint = _problem(line, is_here)
+        if problem:
+            raise CressetError(f"{name}:{number}: {_short(line)} {problem}", hint)
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield what stands in the lines, comments left out and continued ones joined, with the first one's number."""
+    first, joined = 0, ""
+    for number, physical in enumerate(text.replace("\r", "").split("\n"), start=1):
+        line = re.sub(r"(?:^|\s)\s*#.*", "", physical)
+        first = first or number
+        if line.endswith("\\"):
+            joined += line[:-1] + " "
+            continue
+        whole = (joined + line).strip(" \t")
+        if whole:
+            yield first, whole
+        first, joined = 0, ""
+    if joined.strip():
+        yield first, joined.strip(" \t")
+
+
+def _problem(line: str, is_here: Callable[[str], bool]) -> tuple[str, str]:
+    """Return what is wrong with a line and what to do about it, both empty where nothing is."""
+    if line.startswith("-"):
+        return _option_problem(line, is_here)
+    requirement, *options = re.split(r"\s+(?=--)", line)
+    if odd := [option for option in options if not re.match(r"--hash(=|\s|$)", option)]:
+        return (
+            f"has {_short(odd[0])}, which uv does not know",
+            "leave it out; of pip's options on a line uv knows --hash",
+        )
+    if address := _NAMED_ADDRESS.fullmatch(requirement):
+        return _place_problem(address[1].strip(), is_here)
+    start = requirement.split(";", maxsplit=1)[0].strip()
+    if start.startswith((".", "file:", "git+")) or "/" in start or start.endswith(_ARCHIVES):
+        return _place_problem(requirement, is_here)
+    try:
+        # uv takes every blank of Unicode between the parts.
+        Requirement(" ".join(requirement.split()))
+    except InvalidRequirement:
+        return "is no requirement", "write it like numpy, numpy==2.1 or numpy>=2,<3, one a line"
+    return "", ""
+
+
+def _option_problem(line: str, is_here: Callable[[str], bool]) -> tuple[str, str]:
+    option, argument = (*re.split(r"[\s=]+", line, maxsplit=1), "")[:2]
+    if option in _SWITCHES:
+        return "", ""
+    if option not in _FILES | _PLACES | _OTHERS:
+        return "has an option that uv does not know", "write one package a line, and no option of an installation"
+    if not argument:
+        return "lacks what the option is about", "write it after the option"
+    if option in {"-e", "--editable"} and re.match(r"git\+|https?:", argument):
+        return "cannot be editable", "leave out -e"
+    problem, hint = _place_problem(argument.strip("\"'"), is_here) if option not in _OTHERS else ("", "")
+    return problem, "write its lines into this file: a build sees no other" if problem and option in _FILES else hint
+
+
+def _place_problem(place: str, is_here: Callable[[str], bool]) -> tuple[str, str]:
+    """Return what is wrong with an address or a path; a variable in it is known in the build only."""
+    hint = "a build sees none of this host's: name a package, or an address like git+https://..."
+    if re.match(r"(hg|svn|bzr)\+", place):
+        return "is an address that uv cannot fetch from", "write a package, an archive's address, or git+https://..."
+    if "${" in place or (_ADDRESS.match(place) and not place.startswith("file:")):
+        return "", ""
+    path = re.sub(r"^file:(//)?", "", place)
+    if path.startswith("/") and not is_here(re.split(r"[\s;\[]", path, maxsplit=1)[0]):
+        return "", ""
+    return "is a file or a folder", hint
+
+
+def _short(text: str) -> str:
+    """Return a text in quotes, for one line of a screen."""
+    longest = 60
+    return repr(text if len(text) <= longest else text[:longest] + "...")

@@ -120,26 +120,42 @@ def _is_url(value: str) -> bool:
 
 
 # The engine's own rules, github.com/distribution/reference: [registry/]path[:tag][@digest], the path in lower case.
+_HOST = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*"
+_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE = (
-    r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
+    rf"(?:(?:{_HOST}(?:\.{_HOST})*|\[[0-9a-fA-F:]+\])(?::\d+)?/)?{_PART}(?:/{_PART})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
 )
 _DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
 
+
+def _names_image(pattern: str) -> Callable[[str], bool]:
+    # None longer than 255, and none that could be an image's id.
+    refused = _matches(r"[^:@]{256,}.*|[0-9a-f]{64}")
+    return lambda value: _matches(pattern)(value) and not refused(value)
+
+
 ANYTHING = Form(what="a value", hint="", accepts=lambda _: True)
 NON_EMPTY = Form(what="a value", hint="write something", accepts=lambda value: bool(value.strip()))
+# Compose's own rule, docs.docker.com/compose/project-name.
+PROJECT = Form(
+    what="a project's name",
+    hint="small letters, digits, dashes and underscores, a letter or a digit first",
+    accepts=_matches(r"[a-z0-9][a-z0-9_-]*"),
+)
 WORD = Form(what="a name", hint="letters, digits, dots and dashes", accepts=_matches(r"[A-Za-z0-9][A-Za-z0-9_.-]*"))
 SWITCH = _one_of("0", "1")
 VERSION = Form(what="a version", hint="write it like 0.13.8", accepts=_is_version)
 RELEASE = Form(what="a release", hint="write it like v2.14.1 or 2.14.1", accepts=_is_version)
+# The oldest Python that an official wheel was made for: torch 1.0 to 1.10 (pypi.org/project/torch).
 PYTHON = Form(
-    what="a version of Python",
-    hint="write it like 3.12, or with its patch number 3.12.4",
-    accepts=_matches(r"3\.[0-9]+(\.[0-9]+)?"),
+    what="a version of Python that PyTorch has wheels for",
+    hint="write 3.6 or newer, like 3.12, or with its patch number 3.12.4",
+    accepts=_matches(r"3\.(?:[6-9]|[1-9][0-9])(\.(?:0|[1-9][0-9]?))?"),
 )
 CUDA = Form(what="a version of CUDA", hint="write all three numbers, like 13.0.3 (10.2 has two)", accepts=_is_cuda)
-NAME = Form(what="a name for an image", hint="write it like cresset:train-me", accepts=_matches(_IMAGE))
-IMAGE = Form(what="an image reference", hint="write it like debian:bookworm", accepts=_matches(_IMAGE + _DIGEST))
+NAME = Form(what="a name for an image", hint="write it like cresset:train-me", accepts=_names_image(_IMAGE))
+IMAGE = Form(what="an image reference", hint="write it like debian:bookworm", accepts=_names_image(_IMAGE + _DIGEST))
 URL = Form(what="a URL", hint="write it with http:// or https://", accepts=_is_url)
 PUBLIC_URL = Form(
     what="a URL without a password",
@@ -193,7 +209,7 @@ SETTINGS = (
     Setting(
         name="IMAGE_NAME", form=_or_empty(NAME), help="is the image's name; empty makes one of service and user name"
     ),
-    Setting(name="COMPOSE_PROJECT_NAME", form=WORD, help="is the name of this checkout's containers"),
+    Setting(name="COMPOSE_PROJECT_NAME", form=PROJECT, help="is the name of this checkout's containers"),
     Setting(name="COMPOSE_PROFILES", form=ANYTHING, help="is the service that a hand-typed `docker compose` acts on"),
     Setting(name="HOST_ROOT", form=NON_EMPTY, help="is where the code is on the host"),
     Setting(name="PROJECT_ROOT", form=PROJECT_FOLDER),

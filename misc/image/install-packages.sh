@@ -6,8 +6,8 @@ set -eu
 . "${0%/*}/network.sh"
 
 if [ "$1" = --requirements ]; then
-    # 'name==version', as pip writes it, is understood too.
-    listed=$(tr -d '\r' < "$2" | sed -e 's/#.*//' -e 's/==*/=/')
+    # 'name==version', as pip writes it, is understood too. The other bytes are the mark that Windows editors begin with.
+    listed=$(tr -d '\r\357\273\277' < "$2" | sed -e 's/#.*//' -e 's/==*/=/')
     shift 2
     # shellcheck disable=SC2086 # words are what is wanted, and no file name can match: noglob
     { set -f; set -- "$@" $listed; set +f; }

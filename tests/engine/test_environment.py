@@ -89,14 +89,6 @@ def test_a_path_that_is_not_there_is_said_with_its_setting(bare: Checkout, name:
     assert refused.lines[0].startswith(f"{name} (from --set): there is no ")
 
 
-def test_a_misspelt_name_in_env_is_refused(bare: Checkout) -> None:
-    bare.invoke("env")
-    bare.set(GPUSS="1")
-    refused = bare.invoke("config", check=False)
-    assert refused.code == 2
-    assert refused.lines == [".env: there is no setting 'GPUSS'", "  did you mean GPUS?"]
-
-
 def test_a_host_without_a_gpu_gets_the_service_cpu(bare: Checkout, tmp_path: Path) -> None:
     bare.invoke("env", PATH=f"{tmp_path}:/usr/local/bin:/usr/bin:/bin")
     assert bare.setting("SERVICE") == "cpu"
@@ -197,13 +189,6 @@ def test_gpus_are_chosen_by_one_setting_for_hand_typed_compose_too(bare: Checkou
     assert [device["device_ids"] for device in section["deploy"]["resources"]["reservations"]["devices"]] == [[value]]
 
 
-def test_what_is_no_choice_of_gpus_is_refused_before_compose_sees_it(bare: Checkout) -> None:
-    bare.invoke("env", "--service", "train")
-    refused = bare.invoke("config", "--set", "GPUS=two", check=False)
-    assert refused.code == 2
-    assert refused.lines[0] == "GPUS (from --set): 'two' is not a choice of GPUs"
-
-
 NVIDIA_SMI = """\
 #!/bin/sh
 case $* in
@@ -302,35 +287,6 @@ def test_no_daemon_is_two_lines(bare: Checkout, task: str) -> None:
         assert "bash misc/setup.sh" in refused.lines[-1]
     else:
         assert refused.code != 0
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (["build", "--service", "gpu"], "there is no service 'gpu'"),
-        (["build", "--set", "CUDA_VERISON=1"], "--set: there is no setting 'CUDA_VERISON'"),
-        (["up", "--set", "NETWORK"], "--set: 'NETWORK' is not NAME=VALUE"),
-        (["config", "--set", "CUDA_VERSION=13.0"], "CUDA_VERSION (from --set): '13.0' is not a version of CUDA"),
-    ],
-    ids=["service", "misspelt setting", "no value", "bad value"],
-)
-def test_bad_input_is_two_lines_and_exit_code_2(bare: Checkout, words: list[str], line: str) -> None:
-    bare.invoke("env")
-    refused = bare.invoke(*words, check=False)
-    assert refused.code == 2
-    assert refused.lines[0] == line
-    assert len(refused.lines) == 2
-
-
-def test_a_requirement_file_that_is_missing_or_cannot_be_meant_is_said(bare: Checkout) -> None:
-    bare.invoke("env", "--service", "cpu")
-    bare.edit("reqs/apt-train.requirements.txt", "git-")
-    refused = bare.invoke("build-only", "--dry-run", check=False)
-    assert refused.code == 2
-    assert "'git-' is no package" in refused.lines[0]
-    (bare.path / "reqs" / "apt-train.requirements.txt").unlink()
-    refused = bare.invoke("build-only", "--dry-run", check=False)
-    assert refused.lines[0] == "reqs/apt-train.requirements.txt is missing"
 
 
 def test_an_empty_env_is_none(bare: Checkout) -> None:

@@ -133,7 +133,15 @@ def test_a_choice_is_recorded(former: str, want: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "want"),
-    [("a/b:c", "a/b:c"), ("two words", "'two words'"), ("it's $5", '"it\'s \\$5"'), ("a#b", "'a#b'"), ("", "")],
+    [
+        ("a/b:c", "a/b:c"),
+        ("two words", "'two words'"),
+        ("it's $5", '"it\'s \\$5"'),
+        ("a#b", "'a#b'"),
+        ("", ""),
+        ("a\\", '"a\\\\"'),
+        ("'`", '"\'`"'),
+    ],
 )
 def test_values_are_quoted_as_compose_reads_them(value: str, want: str) -> None:
     assert env_file.quote(value) == want

@@ -4,6 +4,7 @@ import pytest
 
 from cresset import requirements
 from cresset.errors import CressetError
+from tests import bad_input
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,8 @@ from cresset.errors import CressetError
         "git==1:2.39*",
         "libc6:i386",
         "git/bookworm-backports",
+        "git  nano\tless",
+        "git\ngit",
         "",
         "# x y!",
         "  nano  # ok",
@@ -25,7 +28,94 @@ def test_packages_are_taken(line: str) -> None:
     requirements.check_apt(f"# first\r\n{line}\r\n", "apt.txt")
 
 
-@pytest.mark.parametrize("line", ["git-", "g*", "kde^", "~ngit", "; rm -rf /", "$(touch x)", "-o A=b", "Git", "ä"])
-def test_what_is_no_package_is_refused_with_its_place(line: str) -> None:
-    with pytest.raises(CressetError, match=r"^apt\.txt:3: "):
+@pytest.mark.parametrize(("line", "problem"), bad_input.APT_LINES, ids=lambda text: ascii(text[:30]))
+def test_what_is_no_package_is_refused_with_its_place(line: str, problem: str) -> None:
+    with pytest.raises(CressetError) as refusal:
         requirements.check_apt(f"git\n\n{line}\n", "apt.txt")
+    assert str(refusal.value).startswith("apt.txt:3: ")
+    assert problem in str(refusal.value)
+    assert len(str(refusal.value)) < 120
+
+
+def check_pip(text: str) -> None:
+    requirements.check_pip(text, "pip.txt", is_here=lambda path: path.startswith("/home/"))
+
+
+# uv 0.13 accepts each of these.
+@pytest.mark.parametrize(
+    "text",
+    [
+        "numpy",
+        "  Numpy_2.x",
+        "numpy == 1.26 , <2",
+        "numpy (>=1.0)",
+        "numpy>=1.0,",
+        "numpy==1.*",
+        "numpy==v1.0+local",
+        "numpy!=1!2.0rc1.dev2",
+        "numpy\u3000>=1",
+        "numpy\xa0>=1",
+        "jupyterlab[a, b]>=4",
+        "jupyterlab []",
+        "a; python_version<'3.9'",
+        "a;python_implementation=='x' or (python_version>\"3\" and os_name!='nt')",
+        "a; sys_platform not in 'win32 darwin'",
+        'a;"3.9"<python_version',
+        "",
+        "   ",
+        "# numpy=1",
+        "numpy # numpy=1",
+        "numpy\t# numpy=1",
+        "numpy==1.0 --hash=sha256:00",
+        "numpy==1.0 \\\n    --hash=sha256:00 \\\n    --hash sha256:01\npandas",
+        "# a comment \\\nnumpy",
+        "-r https://example.org/more.txt",
+        "-c /opt/constraints.txt",
+        "--constraint=https://example.org/more.txt",
+        "--index-url https://example.org/simple",
+        "-i https://example.org/simple",
+        "--extra-index-url=https://example.org/simple",
+        "--extra-index-url https://${TOKEN}@example.org/simple",
+        "-f https://example.org/wheels.html",
+        "--find-links /wheels",
+        "--no-index",
+        "--no-binary :all:",
+        "--only-binary=numpy",
+        "--pre",
+        "--prefer-binary",
+        "--require-hashes",
+        "--trusted-host example.org",
+        "--use-feature=fast-deps",
+        "https://example.org/a-1.0-py3-none-any.whl",
+        "https://example.org/a-1.0.tar.gz#sha256=00 --hash=sha256:00",
+        "https://example.org/a-1.0-py3-none-any.whl ; python_version>'3'",
+        "https://${TOKEN}@example.org/a-1.0-py3-none-any.whl",
+        "git+https://example.org/a/b@main#egg=b",
+        "git+ssh://git@example.org/a/b",
+        "b @ git+https://example.org/a/b",
+        "a[x]@https://example.org/a-1.0.tar.gz; python_version<'3.9'",
+        # Of the base image, perhaps.
+        "/wheels/a-1.0-py3-none-any.whl",
+        "a @ file:///wheels/a-1.0-py3-none-any.whl",
+        "-e /workspace/a",
+    ],
+)
+def test_what_uv_reads_is_taken(text: str) -> None:
+    check_pip(text)
+    check_pip(f"numpy\r\n{text}\r\n".replace("\\\n", "\\\r\n"))
+
+
+@pytest.mark.parametrize(("line", "problem"), bad_input.PIP_LINES, ids=lambda text: ascii(text[:30]))
+def test_what_uv_cannot_read_is_refused_with_its_place(line: str, problem: str) -> None:
+    with pytest.raises(CressetError) as refusal:
+        check_pip(f"# first\r\nnumpy==1.0 \\\r\n --hash=sha256:00\r\n{line}\r\nnumpy\r\n")
+    assert str(refusal.value).startswith("pip.txt:4: ")
+    assert problem in str(refusal.value)
+    assert refusal.value.hint
+    assert len(str(refusal.value)) < 160
+
+
+@pytest.mark.parametrize("line", ["/home/me/a", "-e /home/me/a", "a @ file:///home/me/a", "-r /home/me/more.txt"])
+def test_what_is_on_this_host_is_not_in_a_build(line: str) -> None:
+    with pytest.raises(CressetError, match=r"^pip\.txt:1: .* is a file or a folder$"):
+        check_pip(line)

@@ -1,0 +1,371 @@
+"""What a person can get wrong, one row each; whoever adds a row has nothing else to write.
+
+`tests/unit` checks each value and each line, `tests/engine/test_bad_input.py` does what a person does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cresset import settings
+
+# A setting, a value it cannot have, and words of the hint. The first row of each setting is also tried by --set, in
+# `.env` and in the shell: let it be one that Compose has nothing against, and not an empty one.
+VALUES = (
+    ("BUILD_MODE", "maybe", "write exclude"),
+    ("BUILD_MODE", "", "write exclude"),
+    ("USE_CUDA", "yes", "write 0 or 1"),
+    ("USE_CUDA", "", "write 0 or 1"),
+    ("ADD_USER", "no", "write include or exclude"),
+    ("ADD_USER", "", "write include or exclude"),
+    ("IMAGE_FLAVOR", "base", "write devel or runtime"),
+    ("PYTORCH_FETCH_NIGHTLY", "true", "write 0 or 1"),
+    ("IPC", "shareable", "write private or host"),
+    ("NETWORK", "hosts", "write bridge, host or none"),
+    ("CUDA_VERSION", "13.0", "all three numbers"),
+    ("CUDA_VERSION", "11.0", "all three numbers"),
+    ("CUDA_VERSION", "12", "all three numbers"),
+    ("CUDA_VERSION", "", "all three numbers"),
+    ("CUDA_VERSION", "13.0.3.1", "all three numbers"),
+    ("CUDA_VERSION", "\u0661.\u0662.\u0663", "three numbers"),
+    ("PYTHON_VERSION", "python3", "like 3.12"),
+    ("PYTHON_VERSION", "2.7", "3.6 or newer"),
+    ("PYTHON_VERSION", "3.5", "3.6 or newer"),
+    ("PYTHON_VERSION", "3.5.10", "3.6 or newer"),
+    ("PYTHON_VERSION", "3", "like 3.12"),
+    ("PYTHON_VERSION", "3.012", "like 3.12"),
+    ("PYTHON_VERSION", "3.12.", "like 3.12"),
+    ("PYTHON_VERSION", "", "like 3.12"),
+    ("PYTORCH_VERSION_TAG", "main", "like v2.14.1"),
+    ("PYTORCH_VERSION_TAG", "V2.13.0", "like v2.14.1"),
+    ("PYTORCH_VERSION_TAG", "", "like v2.14.1"),
+    ("TORCHVISION_VERSION_TAG", "nightly", "like v2.14.1"),
+    ("UV_VERSION", "newest", "like 0.13.8"),
+    ("PYTORCH_INDEX_URL", "https://me:secret@example.org/whl", "INDEX_URL, which is a secret"),
+    ("PYTORCH_INDEX_URL", "ftp://example.org", "secret"),
+    ("INDEX_URL", "http://[x", "http"),
+    ("INDEX_URL", "pypi.org/simple", "http"),
+    ("UID", "-1", "id -u"),
+    ("UID", "4294967295", "id -u"),
+    ("UID", "1.5", "id -u"),
+    ("UID", "00", "id -u"),
+    ("UID", "\u0661", "id -u"),
+    ("UID", "", "id -u"),
+    ("GID", "users", "id -u"),
+    ("USR", "first last", "letters"),
+    ("USR", "", "letters"),
+    ("GRP", "1st", "a letter first"),
+    ("TZ", "half past nine", "IANA"),
+    ("TZ", "Mars/Base", "IANA"),
+    ("TZ", "../etc/passwd", "IANA"),
+    ("TZ", "", "IANA"),
+    ("PROJECT_ROOT", "project", "begin with /"),
+    ("PROJECT_ROOT", "/opt", "of its own"),
+    ("IMAGE_NAME", "Train", "like cresset"),
+    ("IMAGE_NAME", "a b", "like cresset"),
+    ("IMAGE_NAME", "a@sha256:" + 64 * "0", "like cresset"),
+    ("IMAGE_NAME", "cresset:", "like cresset"),
+    ("IMAGE_NAME", "cresset:" + 129 * "x", "like cresset"),
+    ("IMAGE_NAME", 256 * "x", "like cresset"),
+    ("IMAGE_NAME", 64 * "0", "like cresset"),
+    ("IMAGE_NAME", "a___b", "like cresset"),
+    ("IMAGE_NAME", "a-.b/c", "like cresset"),
+    ("PLAIN_IMAGE", "debian:", "like debian"),
+    ("COMMAND", " ", "write something"),
+    ("SHM_SIZE", "99999999999999999999gb", "8gb"),
+    ("SHM_SIZE", "much", "8gb"),
+    ("GPUS", "two", "write all, or which"),
+    ("GPUS", "", "write all, or which"),
+    ("GPUS", "-1", "write all, or which"),
+    ("GPUS", "0, 2", "like 0 or 0,2"),
+    ("GPUS", "0,", "like 0 or 0,2"),
+    ("GPUS", "0;2", "like 0 or 0,2"),
+    ("GPUS", "all,0", "write all, or which"),
+    ("GPUS", "device=0", "like 0 or 0,2"),
+    ("GPUS", "8a9b1c2d", "nvidia-smi --list-gpus"),
+    ("COMPOSE_PROJECT_NAME", "Mine", "small letters"),
+)
+
+# A line of an apt requirement file, and its complaint.
+APT_LINES = (
+    ("git-", "'git-' is no package"),
+    ("g*", "'g*' is no package"),
+    ("kde^", "'kde^' is no package"),
+    ("~ngit", "'~ngit' is no package"),
+    ("; rm -rf /", "';' is no package"),
+    ("$(touch x)", "'$(touch' is no package"),
+    ("-o A=b", "'-o' is no package"),
+    ("Git", "'Git' is no package"),
+    ("ä", "'ä' is no package"),
+    ("git\fnano", r"'git\x0cnano' is no package"),
+    ("git\xa0nano", r"'git\xa0nano' is no package"),
+    ("git\0", r"'git\x00' is no package"),
+    ("-" * 100_000, "is no package"),
+)
+
+# A line of a pip requirement file that uv refuses as well, and its complaint.
+PIP_LINES = (
+    ("numpy=1.26", "is no requirement"),
+    ("numpy 1.26", "is no requirement"),
+    ("numpy>1.0<2", "is no requirement"),
+    ("numpy==", "is no requirement"),
+    ("numpy pandas", "is no requirement"),
+    ("numpy#comment", "is no requirement"),
+    ("'numpy'", "is no requirement"),
+    ("jupyterlab[extra", "is no requirement"),
+    ("tomli; python_version < 3.11", "is no requirement"),
+    ("nümpy", "is no requirement"),
+    ("pip install numpy", "is no requirement"),
+    ("; rm -rf .", "is no requirement"),
+    ("numpy; rm -rf .", "is no requirement"),
+    ("$(touch touched)", "is no requirement"),
+    ("numpy && touch touched", "is no requirement"),
+    ("${NAME}==1", "is no requirement"),
+    ("numpy\0", "is no requirement"),
+    ("numpy=" + "1" * 100_000, "is no requirement"),
+    ("--hash=sha256:00", "has an option that uv does not know"),
+    ("-U numpy", "has an option that uv does not know"),
+    ("--no-deps", "has an option that uv does not know"),
+    ("numpy --global-option=x", "has '--global-option=x', which uv does not know"),
+    ("--index-url", "lacks what the option is about"),
+    ("-r more.txt", "is a file or a folder"),
+    ("--constraint=more.txt", "is a file or a folder"),
+    ("-e .", "is a file or a folder"),
+    ("./package", "is a file or a folder"),
+    ("package-1.0-py3-none-any.whl", "is a file or a folder"),
+    ("package @ file:package", "is a file or a folder"),
+    ("-e git+https://example.org/package", "cannot be editable"),
+    ("hg+https://example.org/package", "is an address that uv cannot fetch from"),
+)
+
+# What a folder of the checkout holds in place of what it had: bytes, nothing at all, or what this makes of the path.
+Content = bytes | None | Callable[[Path], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """One mistake, as a person makes it.
+
+    Attributes:
+        name: what it is, in a word or two.
+        words: what is typed after `invoke`.
+        variables: what the shell's environment holds.
+        env: lines that `.env` has in addition.
+        files: what files of the checkout are instead of what they were.
+        says: how the one line begins.
+        hint: words of the line below it.
+    """
+
+    name: str
+    words: tuple[str, ...] = ("config",)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    env: str = ""
+    files: Mapping[str, Content] = field(default_factory=dict)
+    says: str
+    hint: str
+
+
+BUILD = ("build-only", "--dry-run")
+OTHER_PROJECT = b"services: { other: { image: other } }\n"
+
+MISTAKES = (
+    # The command line.
+    Mistake(
+        name="an unknown service",
+        words=("config", "--service", "gpu"),
+        says="there is no service 'gpu'",
+        hint="the services are cpu, train",
+    ),
+    Mistake(name="an empty service", words=("up", "--service", ""), says="--service: no service", hint="--service cpu"),
+    Mistake(
+        name="a misspelt setting",
+        words=("build", "--set", "CUDA_VERISON=13.0.3"),
+        says="--set: there is no setting 'CUDA_VERISON'",
+        hint="did you mean CUDA_VERSION?",
+    ),
+    Mistake(
+        name="no such setting",
+        words=("build", "--set", "ZZZ=1"),
+        says="--set: there is no setting 'ZZZ'",
+        hint="invoke config",
+    ),
+    Mistake(
+        name="no =", words=("up", "--set", "NETWORK"), says="--set: 'NETWORK' is not NAME=VALUE", hint="like --set"
+    ),
+    Mistake(name="no name", words=("up", "--set", "=1"), says="--set: '=1' is not NAME=VALUE", hint="like --set"),
+    Mistake(name="nothing to set", words=("up", "--set"), says="--set: '' is not NAME=VALUE", hint="like --set"),
+    Mistake(
+        name="a preset",
+        words=("config", "--service", "cpu", "--set", "USE_CUDA=1"),
+        says="--set USE_CUDA: the service cpu fixes it to '0'",
+        hint="another --service",
+    ),
+    Mistake(
+        name="a folder that is not there",
+        words=(*BUILD, "--set", "WHEELHOUSE=/nowhere"),
+        says="WHEELHOUSE (from --set): there is no folder /nowhere",
+        hint="name another",
+    ),
+    # .env.
+    *(
+        Mistake(name=f".env is {what}, {' '.join(words)}", words=words, files={".env": content}, says=says, hint=hint)
+        for what, content, says, hint in (
+            ("a folder", Path.mkdir, ".env is a folder", "mv .env .env.old"),
+            ("a pipe", os.mkfifo, ".env is no ordinary file", "mv .env .env.old"),
+            ("a device", lambda path: path.symlink_to("/dev/null"), ".env is no ordinary file", "mv .env .env.old"),
+            ("a link to itself", lambda path: path.symlink_to(".env"), ".env cannot be read: ", "ls -l .env"),
+            ("not UTF-8", b"USR=M\xfcller\n", ".env is not UTF-8 (byte 5)", "iconv"),
+        )
+        for words in (("config",), ("env",), ("env", "--update"), BUILD, ("up",), ("down",))
+    ),
+    Mistake(name=".env is missing", words=("up",), files={".env": None}, says=".env is missing", hint="invoke env"),
+    Mistake(name="a misspelt name in .env", env="GPUSS=1", says=".env: there is no setting 'GPUSS'", hint="GPUS?"),
+    Mistake(name="a dash", env="CUDA-VERSION=13.0.3", says=".env: there is no setting", hint="CUDA_VERSION?"),
+    Mistake(name="small letters", env="cuda_version=1", says=".env: there is no setting", hint="CUDA_VERSION?"),
+    Mistake(name="a blank in a name", env="A B=1", says="docker compose: failed to read", hint=".env"),
+    Mistake(name="an open quote", env="USR='me", says="docker compose: failed to read", hint=".env"),
+    Mistake(name="an open brace", env="USR=${X", says="docker compose: failed to read", hint=".env"),
+    Mistake(name="a project's name", env="COMPOSE_PROJECT_NAME=Mine", says="docker compose: invalid", hint=".env"),
+    # The requirement files.
+    Mistake(
+        name="no requirement file",
+        words=BUILD,
+        files={"reqs/pip-train.requirements.txt": None},
+        says="reqs/pip-train.requirements.txt is missing",
+        hint="git checkout",
+    ),
+    Mistake(
+        name="a pip line",
+        words=BUILD,
+        files={"reqs/pip-train.requirements.txt": b"\xef\xbb\xbf# mine\r\nnumpy\r\n\r\nnumpy=1.26\r\n"},
+        says="reqs/pip-train.requirements.txt:4: 'numpy=1.26' is no requirement",
+        hint="numpy==2.1",
+    ),
+    Mistake(
+        name="an apt line",
+        words=BUILD,
+        files={"reqs/apt-train.requirements.txt": b"git nano\n$(touch touched)\n"},
+        says="reqs/apt-train.requirements.txt:2: '$(touch' is no package",
+        hint="name=version",
+    ),
+    Mistake(
+        name="a requirement file that is a folder",
+        words=BUILD,
+        files={"reqs/pip-train.requirements.txt": Path.mkdir},
+        says="reqs/pip-train.requirements.txt is a folder",
+        hint="move it away",
+    ),
+    Mistake(
+        name="a requirement file that a build cannot reach",
+        words=BUILD,
+        files={"reqs/pip-train.requirements.txt": lambda path: path.symlink_to("/etc/hostname")},
+        says="reqs/pip-train.requirements.txt is a link out of its folder",
+        hint="put the file itself there",
+    ),
+    # Compose's files.
+    Mistake(
+        name="a compose file that is no YAML",
+        files={"docker-compose.yaml": b"services:\n\tcpu:\n"},
+        says="docker compose: yaml: line 2",
+        hint="docker-compose.yaml",
+    ),
+    Mistake(
+        name="no compose file",
+        files={"docker-compose.yaml": None},
+        says="docker-compose.yaml is missing",
+        hint="git checkout",
+    ),
+    Mistake(
+        name="an override file that is no YAML",
+        words=("over",),
+        files={"docker-compose.override.yaml": b"services: [\n"},
+        says="docker compose: yaml: line 1",
+        hint="override",
+    ),
+    Mistake(
+        name="an override file with a key that is none",
+        words=("up",),
+        files={"docker-compose.override.yaml": b"services: { cpu: { ipcc: host } }\n"},
+        says="docker compose: ",
+        hint="override",
+    ),
+    Mistake(
+        name="a service of the person's own is built",
+        words=(*BUILD, "--service", "other"),
+        files={"docker-compose.override.yaml": OTHER_PROJECT},
+        says="the service other is not built from this Dockerfile",
+        hint="docker compose --profile other",
+    ),
+    # The shell.
+    Mistake(
+        name="a compose file of another project",
+        variables={"COMPOSE_FILE": "other.yaml"},
+        files={"other.yaml": OTHER_PROJECT},
+        says="docker compose reads files without this checkout's docker-compose.yaml",
+        hint="COMPOSE_FILE",
+    ),
+    Mistake(
+        name="a compose file that is not there",
+        variables={"COMPOSE_FILE": "/nowhere.yaml"},
+        says="docker compose: ",
+        hint="docker-compose.yaml",
+    ),
+    Mistake(
+        name="settings that are not there",
+        variables={"COMPOSE_ENV_FILES": "/nowhere"},
+        says="docker compose: ",
+        hint=".env",
+    ),
+    Mistake(
+        name="a context that is not there",
+        words=("exec",),
+        variables={"DOCKER_CONTEXT": "nowhere"},
+        says="docker: ",
+        hint="unset DOCKER_CONTEXT",
+    ),
+    Mistake(
+        name="a host that is none",
+        words=("exec",),
+        variables={"DOCKER_HOST": "garbage://nowhere"},
+        says="docker: ",
+        hint="unset DOCKER_HOST",
+    ),
+    Mistake(
+        name="a host where no daemon answers",
+        words=("exec",),
+        variables={"DOCKER_HOST": "tcp://127.0.0.1:1"},
+        says="no Docker daemon answers: ",
+        hint="unset DOCKER_HOST",
+    ),
+)
+
+
+def _by_each_door() -> list[Mistake]:
+    first = {name: (value, hint) for name, value, hint in reversed(VALUES)}
+    made = []
+    for name, (value, hint) in first.items():
+        if name.startswith("COMPOSE_"):
+            continue  # Compose refuses it first, in its own words.
+        told: list[tuple[str, tuple[str, ...], dict[str, str], str]] = [
+            ("--set", ("config", "--set", f"{name}={value}"), {}, ""),
+            ("shell", ("config",), {name: value}, ""),
+            (".env", ("config",), {}, f"{name}='{value}'"),
+        ]
+        made += [
+            Mistake(
+                name=f"{name} from {door}",
+                words=words,
+                variables=variables,
+                env=env,
+                says=f"{name} (from {door}): {settings.mask(value)!r} is not ",
+                hint=hint,
+            )
+            for door, words, variables, env in told
+        ]
+    return made
+
+
+ALL = (*MISTAKES, *_by_each_door())
