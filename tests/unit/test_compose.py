@@ -28,6 +28,12 @@ def test_the_model_is_what_compose_says() -> None:
     assert model.service("cpu").image == "cresset:cpu"
 
 
+@pytest.mark.parametrize("found", [{}, {"x-cresset": 3}], ids=["nothing of this checkout", "overwritten"])
+def test_the_files_of_another_project_are_refused(found: dict[str, object]) -> None:
+    with pytest.raises(CressetError, match="without this checkout's docker-compose"):
+        compose.read(json.dumps({"name": "other", **found}))
+
+
 def test_an_argument_without_a_value_is_left_to_the_dockerfile_and_doubled_dollars_are_halved() -> None:
     assert compose.read(json.dumps(ANSWER)).service("cpu").arguments == {"USE_CUDA": "0", "GRP": "a$b"}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,13 +51,31 @@ def test_windows_line_ends_stay_and_the_mark_of_its_editors_is_passed_over(check
     [
         (Path.mkdir, "is a folder"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "is not UTF-8"),
+        (os.mkfifo, "is no ordinary file"),
+        (lambda path: path.symlink_to("/dev/null"), "is no ordinary file"),
+        (lambda path: path.symlink_to(".env"), "cannot be read: "),
     ],
-    ids=["a folder", "another encoding"],
+    ids=["a folder", "another encoding", "a pipe", "a device", "a link to itself"],
 )
 def test_what_cannot_be_read_is_said(checkout: Path, make: object, words: str) -> None:
     make(checkout / ".env")  # type: ignore[operator]
     with pytest.raises(CressetError, match=words):
         files.read(".env")
+
+
+def test_a_link_to_nowhere_is_a_missing_file(checkout: Path) -> None:
+    (checkout / ".env").symlink_to("nowhere")
+    assert files.read(".env") is None
+
+
+def test_a_link_out_of_its_folder_is_noticed(checkout: Path) -> None:
+    (checkout / "reqs").mkdir()
+    (checkout / "reqs" / "a").touch()
+    (checkout / "reqs" / "b").symlink_to("a")
+    (checkout / "reqs" / "c").symlink_to("/etc/hostname")
+    (checkout / "linked").symlink_to("reqs")
+    names = ["reqs/a", "reqs/b", "reqs/c", "linked/a"]
+    assert [files.is_linked_elsewhere(name) for name in names] == [False, False, True, True]
 
 
 def test_a_missing_file_is_none_or_refused() -> None:

@@ -27,6 +27,9 @@ from tests import bad_input
         ("EXTRA_INDEX_URL", "https://a.example/simple http://b.example/simple"),
         ("IMAGE_NAME", "pytorch_source:train_alice"),
         ("IMAGE_NAME", "registry.example.org:5000/team/cresset:train-me"),
+        ("IMAGE_NAME", "[::1]:5000/a__b/c--d.e:" + 128 * "X"),
+        ("IMAGE_NAME", "Registry.example:80/" + 255 * "x"),
+        ("COMPOSE_PROJECT_NAME", "cresset-me_2"),
         ("PLAIN_IMAGE", "debian:bookworm-slim"),
         ("UID", "0"),
         ("UID", "3000000001"),
@@ -59,9 +62,25 @@ def test_bad_input_is_refused_with_its_name_and_a_hint(name: str, value: str, hi
     assert hint in refusal.value.hint
 
 
+@pytest.mark.parametrize(
+    "mistake", [one for one in bad_input.MISTAKES if one.says.startswith("--set: ")], ids=lambda one: one.name
+)
+def test_what_is_no_assignment_is_refused(mistake: bad_input.Mistake) -> None:
+    with pytest.raises(CressetError) as refusal:
+        settings.parse_assignments([mistake.words[-1].removeprefix("--set")])
+    assert str(refusal.value).startswith(mistake.says)
+    assert mistake.hint in refusal.value.hint
+
+
 def test_the_last_assignment_wins_and_a_value_may_hold_an_equals_sign() -> None:
     given = settings.parse_assignments(["GPUS=1", "GPUS=all", "COMMAND=env A=1 zsh"])
     assert given == {"GPUS": "all", "COMMAND": "env A=1 zsh"}
+
+
+@pytest.mark.parametrize("name", ["GPUSS", "cuda_version", "CUDA-VERSION", "SERVICEE"])
+def test_a_name_that_is_almost_a_setting_is_refused(name: str) -> None:
+    with pytest.raises(CressetError, match="there is no setting"):
+        settings.refuse_misspelt(name, ".env")
 
 
 def test_a_name_of_the_persons_own_is_not_taken_for_a_setting() -> None:
