@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from packaging.requirements import InvalidRequirement, Requirement
 
 from cresset.errors import CressetError
+from cresset.settings import mask
 
 # debian.org/doc/debian-policy, 5.6.1 and 5.6.12; what else apt takes (name-, name*, name^, ~pattern) does something
 # other than install that package.
@@ -62,40 +63,41 @@ def check_pip(text: str, name: str, *, is_here: Callable[[str], bool]) -> None:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield what stands in the lines, comments left out and continued ones joined, with the first one's number."""
+    """Yield what stands in each line and in those that continue it, without comments, and the first one's number.
+
+    One blank stands for many, as for uv, which takes every blank of Unicode.
+    """
     first, joined = 0, ""
     for number, physical in enumerate(text.replace("\r", "").split("\n"), start=1):
-        line = re.sub(r"(?:^|\s)\s*#.*", "", physical)
+        line = re.sub(r"(^|\s)#.*", "", physical)
         first = first or number
         if line.endswith("\\"):
             joined += line[:-1] + " "
             continue
-        whole = (joined + line).strip(" \t")
-        if whole:
-            yield first, whole
+        if words := (joined + line).split():
+            yield first, " ".join(words)
         first, joined = 0, ""
-    if joined.strip():
-        yield first, joined.strip(" \t")
+    if words := joined.split():
+        yield first, " ".join(words)
 
 
 def _problem(line: str, is_here: Callable[[str], bool]) -> tuple[str, str]:
     """Return what is wrong with a line and what to do about it, both empty where nothing is."""
     if line.startswith("-"):
         return _option_problem(line, is_here)
-    requirement, *options = re.split(r"\s+(?=--)", line)
+    requirement, *options = re.split(r" (?=--)", line)
     if odd := [option for option in options if not re.match(r"--hash(=|\s|$)", option)]:
         return (
             f"has {_short(odd[0])}, which uv does not know",
             "leave it out; of pip's options on a line uv knows --hash",
         )
     if address := _NAMED_ADDRESS.fullmatch(requirement):
-        return _place_problem(address[1].strip(), is_here)
+        return _place_problem(address[1], is_here)
     start = requirement.split(";", maxsplit=1)[0].strip()
     if start.startswith((".", "file:", "git+")) or "/" in start or start.endswith(_ARCHIVES):
         return _place_problem(requirement, is_here)
     try:
-        # uv takes every blank of Unicode between the parts.
-        Requirement(" ".join(requirement.split()))
+        Requirement(requirement)
     except InvalidRequirement:
         return "is no requirement", "write it like numpy, numpy==2.1 or numpy>=2,<3, one a line"
     return "", ""
@@ -130,5 +132,5 @@ def _place_problem(place: str, is_here: Callable[[str], bool]) -> tuple[str, str
 
 def _short(text: str) -> str:
     """Return a text in quotes, for one line of a screen."""
-    longest = 60
+    text, longest = mask(text), 60
     return repr(text if len(text) <= longest else text[:longest] + "...")

@@ -126,6 +126,7 @@ PIP_LINES = (
     ("${NAME}==1", "is no requirement"),
     ("numpy\0", "is no requirement"),
     ("numpy=" + "1" * 100_000, "is no requirement"),
+    ("numpy" + " " * 100_000 + "pandas", "is no requirement"),
     ("--hash=sha256:00", "has an option that uv does not know"),
     ("-U numpy", "has an option that uv does not know"),
     ("--no-deps", "has an option that uv does not know"),
@@ -138,7 +139,7 @@ PIP_LINES = (
     ("package-1.0-py3-none-any.whl", "is a file or a folder"),
     ("package @ file:package", "is a file or a folder"),
     ("-e git+https://example.org/package", "cannot be editable"),
-    ("hg+https://example.org/package", "is an address that uv cannot fetch from"),
+    ("hg+https://me:secret@example.org/package", "'hg+https://***@example.org/package' is an address that uv cannot"),
 )
 
 # What a folder of the checkout holds in place of what it had: bytes, nothing at all, or what this makes of the path.

@@ -50,6 +50,8 @@ def test_a_pip_line_runs_what_stands_on_it_and_downloads_one_package(edited: Che
 
 
 def test_an_apt_line_runs_no_step_of_the_environment(edited: Checkout) -> None:
+    path = edited.path / "reqs" / "apt-train.requirements.txt"
+    path.write_text("\ufeffgit\r\n" + path.read_text())  # the mark that Windows editors begin with
     edited.edit("reqs/apt-train.requirements.txt", f"  file   # what is {uuid.uuid4()}?\r\n\r\n# a comment\r")
     edited.invoke("build-only")
     assert set(edited.executed()) <= READS_REQUIREMENTS | FROM_APT_ON

@@ -23,8 +23,8 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 FLOORS = (
     {"errors", "data", "hardware"},
     {"devices", "engine", "files", "host", "rawjson", "shell_words"},
-    {"compose", "instructions", "inventory", "progress", "requirements", "settings", "wheels"},
-    {"bake", "dockerfile", "live", "override_file", "transcript"},
+    {"compose", "instructions", "inventory", "progress", "settings", "wheels"},
+    {"bake", "dockerfile", "live", "override_file", "requirements", "transcript"},
     {"configuration", "display"},
     {"env_file"},
     {"availability"},
