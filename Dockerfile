@@ -201,6 +201,8 @@ USER ${UID}
 
 
 FROM train-env AS train-user-exclude
+RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
+    /run/cresset/create-user.sh
 
 
 FROM train-user-${ADD_USER} AS train

@@ -1,20 +1,32 @@
 #!/bin/sh
 # create-user.sh: make the account USR (UID) of group GRP (GID), in the group that may write the Python environment.
+# Without UID it is root's own account that is made ready.
 set -eu
 
 venv_group=65500
+# Docker gives a new volume the owner of the folder that it is mounted at. The place is one for all homes, because
+# docker-compose.yaml cannot know which home it will be.
+server=/var/lib/vscode-server
 # Not $UID: where sh is bash, that is the number of who runs this.
-uid=$(printenv UID)
+uid=$(printenv UID || echo 0)
 shell=$(command -v zsh || command -v bash || echo /bin/sh)
 
 name_of() { # DATABASE NUMBER
     getent "$1" "$2" | cut -d: -f1
 }
 
+# make_server HOME OWNER: where VS Code keeps what it installs in a container
+make_server() {
+    mkdir -p "$server"
+    chown "$2" "$server"
+    if [ ! -e "$1/.vscode-server" ]; then ln -s "$server" "$1/.vscode-server"; fi
+}
+
 if [ -z "$(name_of group "$venv_group")" ]; then groupadd --gid "$venv_group" cresset; fi
 
 if [ "$uid" = 0 ]; then
     usermod --shell "$shell" --append --groups "$venv_group" root
+    make_server /root 0:0
     exit
 fi
 
@@ -35,8 +47,10 @@ if [ -z "$(name_of group "$GID")" ]; then groupadd --gid "$GID" "$GRP"; fi # wen
 # The home is made here, because its parent's mode and the skeleton differ between distributions.
 useradd --no-log-init --no-create-home --home-dir "/home/$USR" --shell "$shell" \
     --uid "$uid" --gid "$GID" --groups "$venv_group" "$USR"
-mkdir -p "/home/$USR"
+# A folder that is missing above a mount's target would be made by Docker, for root: as `.cache` for `.cache/torch`.
+mkdir -p "/home/$USR/.cache" "/home/$USR/.config" "/home/$USR/.local/share" "/home/$USR/.local/state"
 # Without a file of one's own, zsh begins with an interview.
 echo '# Read after /etc/zsh/zshrc.' > "/home/$USR/.zshrc"
+make_server "/home/$USR" "$uid:$GID"
 chown -R "$uid:$GID" "/home/$USR"
 chmod 755 "/home/$USR"

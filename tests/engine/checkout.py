@@ -111,6 +111,9 @@ class Checkout:
         self.compose("--profile", "*", "down", "--volumes", check=False)
         run(["docker", "image", "rm", "--force", image], check=False)
         run(["docker", "image", "prune", "--force", "--filter", label], check=False)
+        # Those of accounts that the checkout's settings have named in the meantime.
+        for volume in run(["docker", "volume", "ls", "--quiet", "--filter", label]).lines:
+            run(["docker", "volume", "rm", volume], check=False)
         shutil.rmtree(self.path)
 
 
