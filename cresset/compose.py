@@ -22,12 +22,14 @@ class Service:
         image: the reference of the image it builds and runs.
         build: Compose's `build` section; empty where it builds nothing.
         reserves_gpus: it asks the engine for GPUs.
+        made_folders: what it mounts of the host and docker makes, as root, where it is missing.
     """
 
     name: str
     image: str
     build: Mapping[str, Any]
     reserves_gpus: bool = False
+    made_folders: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> Mapping[str, str]:
@@ -88,6 +90,11 @@ def _read_service(name: str, section: Mapping[str, Any]) -> Service:
         image=section.get("image", ""),
         build=section.get("build", {}),
         reserves_gpus=any("gpu" in device.get("capabilities", ()) for device in _reserved(section)),
+        made_folders=tuple(
+            volume["source"]
+            for volume in section.get("volumes") or ()
+            if volume["type"] == "bind" and (volume.get("bind") or {}).get("create_host_path")
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from cresset import files, inventory
+from cresset import files, hardware, inventory
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.errors import CressetError
@@ -22,6 +22,7 @@ _INTERRUPTED = "if an earlier `up` was interrupted, run it once more"
 
 def up(resolved: Configuration, engine: Engine) -> None:
     """Make a fresh container from the image, in place of one that there may be."""
+    _make_folders(resolved, engine)
     # Compose loses its way when two of it replace one container.
     with nullcontext() if engine.dry_run else files.turn("up"):
         options = ("--detach", "--no-build", "--force-recreate")
@@ -71,6 +72,7 @@ def enter(resolved: Configuration, engine: Engine, *, command: str = "") -> None
 
 def run(resolved: Configuration, engine: Engine, *, command: str = "") -> None:
     """Run the shell or a command in a container of its own, which is removed afterwards."""
+    _make_folders(resolved, engine)
     words = arguments(command or resolved["COMMAND"])
     engine.become([*_COMPOSE, "run", "--rm", *_no_terminal(), resolved.service.name, *words])
 
@@ -107,6 +109,16 @@ def age_of(time: timedelta) -> str:
 def arguments(command: str) -> list[str]:
     """Return a command line as arguments: a lone program as it is, anything else for the container's shell to read."""
     return [command] if re.fullmatch(r"[\w./-]+", command) else ["sh", "-c", command]
+
+
+def _make_folders(resolved: Configuration, engine: Engine) -> None:
+    """Make as this person what docker would make as root: the folders of the host that are mounted and missing."""
+    missing = [path for path in resolved.service.made_folders if not files.kind(path)]
+    if engine.dry_run or not missing or hardware.is_remote(hardware.engine_address()):
+        return
+    for path in missing:
+        if files.make_folder(path):
+            print(f"Made the folder {path}, which the service {resolved.service.name} mounts.", flush=True)
 
 
 def _no_terminal() -> list[str]:

@@ -130,6 +130,15 @@ def is_linked_elsewhere(name: str) -> bool:
     return (ROOT / name).resolve().parent != (ROOT / name).parent
 
 
+def make_folder(path: str) -> bool:
+    """Make a folder of the host with the folders above it, and return whether there is a new one of this person's."""
+    try:
+        Path(path).mkdir(parents=True)
+    except OSError:
+        return False
+    return True
+
+
 def new_record(stem: str) -> Path | None:
     """Return the path of a build record to write, None where the checkout cannot be written."""
     try:
