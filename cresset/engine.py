@@ -8,8 +8,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import NoReturn
 
 from cresset.errors import CressetError
@@ -55,7 +57,7 @@ class Engine:
         if self.dry_run:
             self._show(argv)
             return
-        code = self._subprocess(argv).returncode
+        code = self._follow(argv)
         if code:
             self.ready()  # where the reason is that no daemon answers, that is what to say
             raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", hint, code=code)
@@ -88,11 +90,20 @@ class Engine:
             env={**os.environ, **_BUILDX, **self.environment},
         ) as process:
             assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
-            process.stdin.write(definition.encode())
-            process.stdin.close()
-            # Ctrl-C reaches BuildKit too: it cancels by itself, and `with` waits for it.
-            while feed and process.stderr and (chunk := os.read(process.stderr.fileno(), 65536)):
-                feed(chunk)
+            try:
+                with suppress(BrokenPipeError):  # it has ended already, and says why on the other stream
+                    process.stdin.write(definition.encode())
+                process.stdin.close()
+                said = b""
+                while feed and process.stderr and (chunk := os.read(process.stderr.fileno(), 65536)):
+                    said = (said + chunk)[-4096:]
+                    feed(chunk)
+                process.wait()
+            except BaseException:
+                _cancel(process)
+                raise
+        if process.returncode and (refused := _refused_folder(_last_line(said.decode(errors="replace")))):
+            raise refused
         return process.returncode
 
     def ready(self) -> None:
@@ -162,9 +173,30 @@ class Engine:
         except OSError as error:
             raise _unusable(argv[0], error) from None
 
+    def _follow(self, argv: Sequence[str]) -> int:
+        """Run a command on the person's own terminal, and return its exit code."""
+        try:
+            process = subprocess.Popen(argv, env={**os.environ, **self.environment})
+        except OSError as error:
+            raise _unusable(argv[0], error) from None
+        with process:
+            try:
+                return process.wait()
+            except BaseException:
+                _cancel(process)
+                raise
+
     def _show(self, argv: Sequence[str], *, stdin: str = "", extra: Mapping[str, str] | None = None) -> None:
         words = [f"{name}={shlex.quote(value)}" for name, value in {**(extra or {}), **self.environment}.items()]
         print(*words, shlex.join(argv), *(["<<'EOF'", f"\n{stdin}\nEOF"] if stdin else []))
+
+
+def _cancel(process: subprocess.Popen[bytes]) -> None:
+    """Tell docker to stop and wait until it has: killed, it would leave half done what it is at, or go on in secret."""
+    process.terminate()
+    while process.stderr and os.read(process.stderr.fileno(), 65536):
+        pass
+    process.wait()
 
 
 def _exec(argv: list[str], environment: Mapping[str, str]) -> NoReturn:
@@ -181,25 +213,60 @@ def _unusable(program: str, error: OSError) -> CressetError:
     return CressetError(f"{program} {reason}", "run: bash misc/setup.sh")
 
 
+def _folder() -> Path:
+    """Return docker's own folder, where it keeps its configuration, plugins, and what buildx remembers."""
+    return Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Return whether something in a folder is another account's."""
+    found = ((Path(top), folders + names) for top, folders, names in os.walk(folder))
+    paths = [folder, *(top / name for top, names in found for name in names)]
+    return any(os.path.lexists(path) and path.lstat().st_uid != os.geteuid() for path in paths)
+
+
+def _refused_folder(text: str) -> CressetError | None:
+    """Return what to tell a person whom docker's own folder is closed to, as `sudo docker` leaves it; None otherwise."""
+    folder = _folder()
+    if f"{folder}" not in text or "permission denied" not in text.lower() or not _is_foreign(folder):
+        return None
+    whole = shlex.quote(str(folder)) if "DOCKER_CONFIG" in os.environ else "~/.docker"
+    return CressetError(
+        f"{whole} is another account's, or something in it, as after `sudo docker`",
+        f'make it yours: sudo chown -R "$USER": {whole}',
+    )
+
+
 def daemon_refusal(text: str) -> CressetError:
     """Return what to tell a person to whom docker says that its daemon does not answer."""
+    if refused := _refused_folder(_last_line(text)):
+        return refused
+    text = _last_line(text)
     if "permission denied" in text.lower():
         return CressetError(
             "this account may not use the Docker daemon", "run: bash misc/setup.sh (it offers the group docker)"
         )
-    reason = text.strip().splitlines()[-1] if text.strip() else "no answer"
-    return CressetError(f"no Docker daemon answers: {reason}", f"start it: bash misc/setup.sh{_elsewhere()}")
+    return CressetError(f"no Docker daemon answers: {text}", f"start it: bash misc/setup.sh{_elsewhere()}")
 
 
 def _compose_refusal(text: str) -> CressetError:
-    if "is not a docker command" in text or "unknown shorthand flag" in text or "unknown flag" in text:
+    absent = ("is not a docker command", "unknown command", "unknown shorthand flag", "unknown flag")
+    is_absent = any(words in text for words in absent)
+    # The warning that docker cannot read its configuration says nothing of why Compose refuses, if it is there.
+    if refused := _refused_folder(text if is_absent else _last_line(text)):
+        return refused
+    if is_absent:
         return CressetError("docker has no Compose V2 plugin", "run: bash misc/install_compose.sh")
-    reason = text.strip().splitlines()[-1] if text.strip() else "no answer"
+    reason = _last_line(text)
     if "unable to resolve docker endpoint" in reason:
         return CressetError(
             f"docker: {reason}", f"`docker context ls` shows what there is{_elsewhere() or '; docker context use NAME'}"
         )
     return CressetError(f"docker compose: {reason}", "see docker-compose.yaml, its override and .env")
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1] if text.strip() else "no answer"
 
 
 def _elsewhere() -> str:

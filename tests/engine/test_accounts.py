@@ -79,6 +79,45 @@ def test_torch_is_not_replaced_by_an_installation(theirs: Checkout) -> None:
     assert inside(theirs, "pip list --format freeze | grep ^torch=").out == before
 
 
+def test_a_folder_to_mount_is_made_by_them_and_not_by_the_daemon(theirs: Checkout) -> None:
+    text = f"services: {{cpu: {{volumes: ['~/data/set:/data', '~/torch:/home/{NAME}/.cache/torch']}}}}\n"
+    (theirs.path / "docker-compose.override.yaml").write_text(text)
+    try:
+        said = become(NAME, ".venv/bin/invoke up", cwd=theirs.path).out
+        assert f"Made the folder /home/{NAME}/data/set, which the service cpu mounts." in said
+        inside(theirs, "touch /data/here ~/.cache/torch/here ~/.cache/here")
+        assert (Path("/home") / NAME / "data").stat().st_uid == NUMBER
+    finally:
+        (theirs.path / "docker-compose.override.yaml").unlink()
+        become(NAME, ".venv/bin/invoke up", cwd=theirs.path)
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "tasks"),
+    [
+        (".docker", "700", ["config", "build-only", "up", "exec --command true", "ls", "prune"]),
+        (".docker/buildx", "755", ["build-only"]),
+    ],
+    ids=["all of it", "what buildx keeps"],
+)
+def test_a_docker_folder_of_roots_is_noticed(theirs: Checkout, path: str, mode: str, tasks: list[str]) -> None:
+    docker = Path("/home") / NAME / ".docker"
+    kept = docker.with_name("kept")
+    (docker / "buildx").mkdir(parents=True, exist_ok=True)
+    run(["chown", "--recursive", f"{NAME}:", str(docker)])
+    run(["cp", "--archive", str(docker), str(kept)])
+    try:
+        run(["chown", "--recursive", "root:", str(docker.parent / path)])
+        (docker.parent / path).chmod(int(mode, 8))
+        for task in tasks:
+            refused = become(NAME, f".venv/bin/invoke {task}", cwd=theirs.path, check=False)
+            assert refused.code == 2, task
+            assert refused.lines[-1].strip() == 'make it yours: sudo chown -R "$USER": ~/.docker', task
+    finally:
+        run(["rm", "-r", str(docker)])
+        kept.rename(docker)
+
+
 def test_their_env_is_theirs_alone(theirs: Checkout) -> None:
     status = (theirs.path / ".env").stat()
     assert (status.st_uid, status.st_mode & 0o777) == (NUMBER, 0o600)
