@@ -47,6 +47,8 @@ def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mo
     record = files.new_record(f"{started}-{service.name}")
     header = {"started": started, "service": service.name, "image": service.image, "arguments": bake.recorded(service)}
     log = record.with_suffix(".log") if record else None
+    if record is None:
+        console.print("No record of this build is kept: .cresset/builds cannot be written.")
     with Progress(console=console, quiet=mode == "quiet", record=record, header=header, log=log) as progress:
         exit_code = builder.bake(definition, feed=progress.feed)
     outcome = progress.outcome(exit_code)

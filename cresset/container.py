@@ -25,6 +25,8 @@ def up(resolved: Configuration, engine: Engine) -> None:
     _make_folders(resolved, engine)
     # Compose loses its way when two of it replace one container.
     with nullcontext() if engine.dry_run else files.turn("up"):
+        if not engine.dry_run:
+            engine.remove_half_made(resolved.model.project, resolved.service.name)
         options = ("--detach", "--no-build", "--force-recreate")
         engine.run([*_COMPOSE, "up", *options, resolved.service.name], hint=_INTERRUPTED)
 

@@ -93,7 +93,7 @@ class Engine:
             try:
                 with suppress(BrokenPipeError):  # it has ended already, and says why on the other stream
                     process.stdin.write(definition.encode())
-                process.stdin.close()
+                    process.stdin.close()
                 said = b""
                 while feed and process.stderr and (chunk := os.read(process.stderr.fileno(), 65536)):
                     said = (said + chunk)[-4096:]
@@ -150,12 +150,27 @@ class Engine:
 
     def is_running(self, project: str, service: str) -> bool:
         """Return whether a container of that Compose project and service runs."""
+        return bool(self._containers(project, service))
+
+    def remove_half_made(self, project: str, service: str) -> None:
+        """Remove the container that an interrupted replacement left behind, over whose name Compose would stumble.
+
+        Raises:
+            CressetError: no daemon answers.
+        """
+        made = self._containers(project, service, "--all", "--filter", "status=created")
+        # A successor is called after the container that it is to replace, until that has gone.
+        if half_made := [name for name in made if re.match("[0-9a-f]{12}_", name)]:
+            self._capture(["docker", "container", "rm", *half_made])
+
+    def _containers(self, project: str, service: str, *options: str) -> list[str]:
+        """Return the names of a service's containers: of those that run, or as the options of `docker ps` say."""
         labels = [f"label=com.docker.compose.project={project}", f"label=com.docker.compose.service={service}"]
         filters = [word for label in labels for word in ("--filter", label)]
-        done = self._capture(["docker", "container", "ls", "--quiet", *filters])
+        done = self._capture(["docker", "container", "ls", "--format", "{{.Names}}", *filters, *options])
         if done.returncode:
             raise daemon_refusal(done.stderr)
-        return bool(done.stdout.strip())
+        return done.stdout.split()
 
     def _capture(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return self._subprocess(argv, capture_output=True)
@@ -226,7 +241,7 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def _refused_folder(text: str) -> CressetError | None:
-    """Return what to tell a person whom docker's own folder is closed to, as `sudo docker` leaves it; None otherwise."""
+    """Return what to tell a person whom docker's folder is closed to, as `sudo docker` leaves it; None otherwise."""
     folder = _folder()
     if f"{folder}" not in text or "permission denied" not in text.lower() or not _is_foreign(folder):
         return None

@@ -64,9 +64,16 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
 
 def ensure_env(request: Request, *, console: Console) -> None:
     """Write `.env` where there is none, saying so."""
-    if not (files.read(".env") or "").strip() and not request.dry_run:
-        console.print("There is no .env yet: looking at this host.")
-        write_env(request, console=console)
+    if request.dry_run or _has_env():
+        return
+    with files.turn("env"):
+        if not _has_env():
+            console.print("There is no .env yet: looking at this host.")
+            _write_env(request, console=console)
+
+
+def _has_env() -> bool:
+    return bool((files.read(".env") or "").strip())
 
 
 def write_env(request: Request, *, console: Console, update: bool = False) -> None:
@@ -80,6 +87,14 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
     Raises:
         CressetError: an unknown service, a value that cannot be, a version that is not to be had.
     """
+    if request.dry_run:
+        _write_env(request, console=console, update=update)
+        return
+    with files.turn("env"):
+        _write_env(request, console=console, update=update)
+
+
+def _write_env(request: Request, *, console: Console, update: bool = False) -> None:
     former = files.read(".env")
     blank = not (former or "").strip()
     if not blank and not update:

@@ -92,6 +92,29 @@ def test_a_folder_to_mount_is_made_by_them_and_not_by_the_daemon(theirs: Checkou
         become(NAME, ".venv/bin/invoke up", cwd=theirs.path)
 
 
+def test_a_colleagues_checkout_can_be_used_where_they_let_it_be_read(theirs: Checkout, built: Checkout) -> None:
+    def in_it(words: str, *, check: bool = True) -> Result:
+        return become(NAME, f"{theirs.path}/.venv/bin/invoke {words}", cwd=built.path, check=check)
+
+    env = built.path / ".env"
+    closed = in_it("exec --command true", check=False)
+    assert closed.code == 2
+    assert closed.lines[0] == ".env cannot be read: Permission denied"
+    env.chmod(0o644)
+    try:
+        assert built.image in in_it("config").out
+        in_it("up")
+        in_it("exec --command 'python -c \"import torch\"'")
+        assert "No record of this build is kept" in in_it("build-only").out
+        for words in ("env --update --set TZ=Asia/Seoul", "over"):
+            refused = in_it(words, check=False)
+            assert refused.code == 2
+            assert "cannot be written: Permission denied" in refused.lines[0]
+            assert len(refused.lines) == 2
+    finally:
+        env.chmod(0o600)
+
+
 @pytest.mark.parametrize(
     ("path", "mode", "tasks"),
     [

@@ -44,6 +44,16 @@ def test_an_unknown_service_is_refused_with_the_known_ones() -> None:
     assert refusal.value.hint == "the services are cpu"
 
 
+def test_only_what_docker_would_make_is_a_folder_to_make() -> None:
+    answer = json.loads(json.dumps(ANSWER))
+    answer["services"]["cpu"]["volumes"] += [
+        {"type": "bind", "source": "/data", "target": "/data", "bind": {"create_host_path": True}},
+        {"type": "bind", "source": "/there", "target": "/there", "bind": {}},
+        {"type": "volume", "source": "named", "target": "/named", "volume": {}},
+    ]
+    assert compose.read(json.dumps(answer)).service("cpu").made_folders == ("/data",)
+
+
 def test_presets_are_the_arguments_that_no_setting_reaches() -> None:
     text = """
     x-args: &args {TZ: , PROJECT_ROOT: "${PROJECT_ROOT:-/opt}"}

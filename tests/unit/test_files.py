@@ -84,6 +84,15 @@ def test_a_missing_file_is_none_or_refused() -> None:
         files.require("Dockerfile")
 
 
+def test_a_folder_is_made_once_and_nothing_in_place_of_what_is_there(checkout: Path) -> None:
+    assert files.make_folder(str(checkout / "deep" / "data"))
+    assert not files.make_folder(str(checkout / "deep" / "data"))
+    (checkout / "file").write_text("a")
+    assert not files.make_folder(str(checkout / "file"))
+    assert not files.make_folder(str(checkout / "file" / "below"))
+    assert (checkout / "file").read_text() == "a"
+
+
 def test_a_turn_is_had_and_left(checkout: Path) -> None:
     with files.turn("up"):
         assert (checkout / ".cresset" / "up.lock").exists()

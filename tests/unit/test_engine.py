@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cresset import engine
+
+DOWN = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+NO_PLUGIN = "docker: unknown command: docker compose\n\nRun 'docker --help' for more information\n"
+
+
+@pytest.fixture(params=[True, False], ids=["another's", "one's own"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "buildx").mkdir()
+    (tmp_path / "cli-plugins").symlink_to("/usr")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + request.param)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("refuse", "text", "otherwise"),
+    [
+        (engine._compose_refusal, "{warning}" + NO_PLUGIN, "no Compose V2"),
+        (engine._compose_refusal, "mkdir {folder}/buildx/instances: permission denied\n", "docker compose: mkdir"),
+        (
+            engine.daemon_refusal,
+            "[Errno 13] Permission denied: '{folder}/config.json'",
+            "may not use the Docker daemon",
+        ),
+    ],
+    ids=["the plugin is hidden by it", "buildx cannot write there", "the SDK cannot read there"],
+)
+def test_a_folder_of_dockers_that_is_anothers_is_named(
+    folder: Path, request: pytest.FixtureRequest, refuse: object, text: str, otherwise: str
+) -> None:
+    warning = f"WARNING: Error loading config file: open {folder}/config.json: permission denied\n"
+    error = refuse(text.format(warning=warning, folder=folder))  # type: ignore[operator]
+    if "another's" in request.node.name:
+        assert str(error) == f"{folder} is another account's, or something in it, as after `sudo docker`"
+        assert error.hint == f'make it yours: sudo chown -R "$USER": {folder}'
+    else:
+        assert otherwise in str(error)
+
+
+def test_its_warning_does_not_hide_why_docker_refuses(folder: Path) -> None:
+    warning = f"WARNING: Error loading config file: open {folder}/config.json: permission denied\n"
+    assert "no Docker daemon answers" in str(engine.daemon_refusal(warning + DOWN))
+    assert "docker compose: yaml: line 3" in str(engine._compose_refusal(warning + "yaml: line 3: odd\n"))
+
+
+def test_no_words_are_no_answer() -> None:
+    assert str(engine.daemon_refusal("")) == "no Docker daemon answers: no answer"
