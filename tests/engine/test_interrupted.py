@@ -164,7 +164,8 @@ WAYS: dict[str, Callable[[Task], None]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_build_is_interrupted_and_the_next_goes_on_from_there(checkout: Checkout, slow: Slow, way: str) -> None:
     (checkout.path / "reqs/pip-train.requirements.txt").write_text(slow.hold() + "\n")
-    checkout.edit("reqs/apt-train.requirements.txt", f"# {uuid.uuid4()}")
+    if way.endswith("terminal"):  # once is enough for a step that takes its time
+        checkout.edit("reqs/apt-train.requirements.txt", f"# {uuid.uuid4()}")
     before = contents(checkout)
     task = begin(checkout, "build-only", terminal=way.endswith("terminal"))
     assert slow.asked.wait(PATIENCE)
@@ -186,7 +187,7 @@ def test_a_build_is_interrupted_and_the_next_goes_on_from_there(checkout: Checko
     slow.let_go.set()
     checkout.invoke("build-only")
     executed = set(checkout.executed())
-    assert {"train-base 1/1", "train-env 1/2"} & executed == set()
+    assert {"requirements 1/1", "train-base 1/1", "train-env 1/2"} & executed == set()
     assert {"train-user-include 1/1", "train 1/3"} & executed
 
 
