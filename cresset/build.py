@@ -7,7 +7,7 @@ import time
 
 from rich.console import Console
 
-from cresset import bake, dockerfile, files, requirements
+from cresset import bake, disk, dockerfile, files, remedies, requirements, settings
 from cresset.configuration import Configuration
 from cresset.display import Mode, Progress
 from cresset.engine import Engine
@@ -33,11 +33,12 @@ def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mo
             f"the service {service.name} is not built from this Dockerfile",
             f"run: docker compose --profile {service.name} up --build --detach",
         )
-    _check_requirements(resolved)
+    read = _check_requirements(resolved)
     definition = bake.define(resolved.model, service, compose_version=engine.compose_version())
     builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
     if mode != "quiet" and not engine.dry_run:
         console.print(f"Building {service.image}", highlight=False)
+    root = "" if engine.dry_run else _check_disk(resolved, engine, console=console, quiet=mode == "quiet")
     failure = f"the build of {service.image} failed"
     if engine.dry_run or mode in {"plain", "tty"}:
         if exit_code := builder.bake(definition, progress="auto" if mode == "quiet" else mode):
@@ -55,17 +56,21 @@ def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mo
     prune_records(files.RECORDS)
     if exit_code:
         # What BuildKit says is on the screen already.
-        hint = _remedy("\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())]), resolved)
-        raise CressetError(failure, hint, code=exit_code)
+        text = "\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())])
+        values = {name: settings.mask(value.value) for name, value in resolved.values.items()}
+        known = remedies.find(text, values={**values, "root": root}, requirements=read)
+        if known:
+            raise CressetError(f"{failure}: {known.name}", known.text, code=exit_code)
+        raise CressetError(failure, _about_records(), code=exit_code)
 
 
-def _check_requirements(resolved: Configuration) -> None:
-    """Refuse requirement files that the service's stages read and that are missing or cannot be meant."""
+def _check_requirements(resolved: Configuration) -> dict[str, str]:
+    """Return the requirement files that the service's stages read; refuse those that are missing or cannot be meant."""
     stages = dockerfile.needed(resolved.recipe, resolved.service.build["target"], resolved.service.arguments)
     mounts = [value for stage in stages for step in stage.instructions for _, value in step.flags]
-    read = {name for mount in mounts for name in re.findall(r"source=/([\w.-]+\.requirements\.txt)", mount)}
-    for name in sorted(read):
-        text = files.require(f"reqs/{name}")
+    names = {name for mount in mounts for name in re.findall(r"source=/([\w.-]+\.requirements\.txt)", mount)}
+    read = {name: files.require(f"reqs/{name}") for name in sorted(names)}
+    for name, text in read.items():
         if files.is_linked_elsewhere(f"reqs/{name}"):
             raise CressetError(
                 f"reqs/{name} is a link out of its folder", "put the file itself there: a build follows none"
@@ -74,20 +79,20 @@ def _check_requirements(resolved: Configuration) -> None:
             requirements.check_apt(text, f"reqs/{name}")
         else:
             requirements.check_pip(text, f"reqs/{name}", is_here=lambda path: bool(files.kind(path)))
+    return read
 
 
-def _remedy(text: str, resolved: Configuration) -> str:
-    """Return what to do about a failure, by what BuildKit and the failing step said."""
-    if "failed to resolve source metadata" in text or "pull access denied" in text:
-        return (
-            f"the base image {resolved['BUILD_IMAGE']} is neither here nor to be pulled: log in to its registry, "
-            "choose another (BUILD_IMAGE), or build without CUDA: --service cpu"
-        )
-    if "no wheel in the wheelhouse" in text:
-        return "name a folder of wheels: invoke env --update --set WHEELHOUSE=DIR; or another version that is to be had"
-    if "python-build-standalone" in text:
-        return (
-            f"the base image's own Python is not {resolved['PYTHON_VERSION']}, and another cannot be fetched: set "
-            "PYTHON_VERSION to the base's, or PYTHON_MIRROR"
-        )
+def _check_disk(resolved: Configuration, engine: Engine, *, console: Console, quiet: bool) -> str:
+    """Return the folder that holds the engine's data; say it where the disk below it may be too small."""
+    found = disk.look(engine)
+    needed = disk.NEEDED[resolved["USE_CUDA"]]
+    if not found.has(needed):
+        is_first = engine.project_of(resolved.service.image) is None
+        warning = disk.check(found, needed=needed, is_first=is_first)
+        if warning and not quiet:
+            console.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return found.root
+
+
+def _about_records() -> str:
     return f"BuildKit's events are in {files.RECORDS.relative_to(files.ROOT)}" if files.RECORDS.is_dir() else ""

@@ -119,6 +119,18 @@ class Engine:
             raise daemon_refusal(done.stderr)
         _require("engine", done.stdout.strip())
 
+    def place(self) -> tuple[str, str]:
+        """Return the name of the machine that the daemon runs on, and the folder there that holds its data.
+
+        Raises:
+            CressetError: no daemon answers.
+        """
+        done = self._capture(["docker", "info", "--format", "{{.Name}}\t{{.DockerRootDir}}"])
+        if done.returncode:
+            raise daemon_refusal(done.stderr)
+        name, _, folder = done.stdout.strip().partition("\t")
+        return name, folder
+
     def compose_version(self) -> str:
         """Return the version of Compose, N.N.N.
 

@@ -21,9 +21,9 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
-    {"errors", "data", "hardware"},
+    {"errors", "data", "hardware", "remedies"},
     {"devices", "engine", "files", "host", "rawjson", "shell_words"},
-    {"compose", "instructions", "inventory", "progress", "settings", "wheels"},
+    {"compose", "disk", "instructions", "inventory", "progress", "settings", "wheels"},
     {"bake", "dockerfile", "live", "override_file", "requirements", "transcript"},
     {"configuration", "display"},
     {"env_file"},
