@@ -16,7 +16,7 @@ mkdir -p "$out"
 # Only the index of this configuration may serve these packages, not the person's other indexes.
 unset PIP_EXTRA_INDEX_URL
 download() {
-    /tmp/fetch/bin/pip -qq download --no-deps --only-binary :all: --dest "$out" "$@"
+    /tmp/fetch/bin/pip --quiet download --no-deps --only-binary :all: --dest "$out" "$@"
 }
 
 if [ "$PYTORCH_FETCH_NIGHTLY" = 1 ]; then

@@ -5,7 +5,7 @@ set -eu
 
 work=$(mktemp -d)
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" --quiet install --no-compile "uv==$UV_VERSION"
+retry "$work/venv/bin/pip" --quiet install --no-compile "uv==$UV_VERSION"
 mkdir -p "$1/bin"
 cp "$work/venv/bin/uv" "$work/venv/bin/uvx" "$1/bin/"
 rm -rf "$work"

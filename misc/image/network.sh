@@ -25,7 +25,13 @@ if [ -s /run/secrets/python_mirror ]; then
     UV_PYTHON_INSTALL_MIRROR=$(secret python_mirror) && export UV_PYTHON_INSTALL_MIRROR
 fi
 
-# A slow mirror is no error.
+# A slow mirror is no error, nor is a connection that breaks: uv begins the file again, a new pip goes on with it.
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_DEFAULT_TIMEOUT=60 PIP_ROOT_USER_ACTION=ignore UV_HTTP_TIMEOUT=60
+export PIP_RESUME_RETRIES=20 UV_HTTP_RETRIES=5
 # A cache mount is another file system: hard links from it are impossible, and trying prints a warning.
 export UV_LINK_MODE=copy UV_PYTHON_CACHE_DIR=/root/.cache/uv/python
+
+# For what does neither by itself, such as the pip of older distributions.
+retry() { # COMMAND...
+    "$@" || { sleep 1 && "$@"; } || { sleep 5 && "$@"; }
+}
