@@ -13,6 +13,7 @@ import pytest
 
 from cresset import host
 from tests.engine.checkout import ROOT, Checkout, copy_repository, run
+from tests.engine.second_engine import SecondEngine, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,6 +64,13 @@ def built(base: str) -> Iterator[Checkout]:
     checkout.invoke("build")
     yield checkout
     checkout.remove()
+
+
+@pytest.fixture(scope="session")
+def second_engine(base: str) -> Iterator[SecondEngine]:
+    """An engine that tests may stop, restart and fill to the brim; it has the plain base image."""
+    with running(base) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")
