@@ -53,6 +53,10 @@ _NO_PYTHON_PACKAGE = (
     r"no version of (?P<package>[\w.-]+)|because (?P<package2>[\w.-]+) was not found"
     r"|no matching distribution found for (?P<package3>[\w.-]+)|because only (?P<package4>[\w.-]+)[<>=!~]"
 )
+_ROOM = (
+    "`docker system df` shows what takes it; `invoke prune` and `docker builder prune` make room; then build again, "
+    "which goes on from the last finished step"
+)
 _OTHERWISE = "choose another {setting}, or {otherwise}"
 _NEARER = (
     "see to the network; behind a proxy set HTTPS_PROXY and HTTP_PROXY; DEB_NEW (apt) and INDEX_URL (Python) name "
@@ -65,9 +69,14 @@ _NEARER = (
 REMEDIES = (
     Remedy(
         name="no space left on device",
+        # Not in a step, whose paths are the container's. It may be the disk of who builds: docker writes notes there.
+        pattern=r"^ERROR: .*(?:write|mkdir|open) (?P<path>/[^:]+): no space left on device",
+        advice=f"the disk that holds {{path}} is full: {_ROOM}",
+    ),
+    Remedy(
+        name="no space left on device",
         pattern=r"no space left on device|disk quota exceeded",
-        advice="the disk that holds {root} is full: `docker system df` shows what takes it; `invoke prune` and "
-        "`docker builder prune` make room; then build again, which goes on from the last finished step",
+        advice=f"the disk that holds {{root}} is full: {_ROOM}",
     ),
     Remedy(
         name="out of memory",

@@ -28,14 +28,12 @@ class SecondEngine:
     Attributes:
         folder: where all that is its own lies.
         network: a process in whose network it lives.
-        has_disk: its data lies on a disk of its own.
         name: for what can only be told apart by name.
         daemon: its process, None while it does not run.
     """
 
     folder: Path
     network: int
-    has_disk: bool
     name: str
     daemon: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -100,8 +98,8 @@ class SecondEngine:
 
     def leave(self, free: int) -> None:
         """Fill the disk until only so many bytes are free."""
-        if not self.has_disk:
-            pytest.skip("no disk of its own can be mounted here")
+        if not self.data.is_mount():
+            pytest.skip("no disk of its own can be mounted here, and the host's must not be filled")
         self.make_room()
         status = os.statvfs(self.data)
         run(["fallocate", "--length", str(status.f_bavail * status.f_frsize - free), str(self.data / "ballast")])
@@ -126,7 +124,8 @@ def running(image: str) -> Iterator[SecondEngine]:
     folder = Path(tempfile.mkdtemp(prefix="cresset-engine-"))
     run(["docker", "run", "--detach", "--name", name, "--env", f"MARK={name}", image, "sleep", "infinity"])
     try:
-        engine = SecondEngine(folder=folder, network=_process(name), has_disk=_mount(folder), name=name)
+        engine = SecondEngine(folder=folder, network=_process(name), name=name)
+        _mount(folder)
         (folder / "daemon.json").write_text("{}")
         engine.start()
         try:
@@ -153,14 +152,14 @@ def _process(container: str) -> int:
     return int(number)
 
 
-def _mount(folder: Path) -> bool:
-    """Mount a disk at folder/data, and return whether that went well; otherwise it is a plain folder."""
+def _mount(folder: Path) -> None:
+    """Mount a disk at folder/data, which is a plain folder where that is not allowed."""
     disk = folder / "disk"
     (folder / "data").mkdir()
     with disk.open("wb") as file:
         file.truncate(_SIZE)
     run(["mkfs.ext4", "-q", "-m", "0", str(disk)])
-    return run(["mount", "-o", "loop", str(disk), str(folder / "data")], check=False).code == 0
+    run(["mount", "-o", "loop", str(disk), str(folder / "data")], check=False)
 
 
 def _unmount(folder: Path) -> None:

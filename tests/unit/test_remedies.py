@@ -74,6 +74,12 @@ CASES = {
         "no space left on device",
         "docker builder prune",
     ),
+    "disk full where the build was begun": Case(
+        "ERROR: failed to update builder last activity time: write /home/me/.docker/buildx/activity/.tmp-default1: "
+        "no space left on device",
+        "no space left on device",
+        "the disk that holds /home/me/.docker/",
+    ),
     "a compiler killed": Case(
         "c++: fatal error: Killed signal terminated program cc1plus\ncompilation terminated.",
         "out of memory",
