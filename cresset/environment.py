@@ -90,6 +90,7 @@ def write_env(request: Request, *, console: Console, update: bool = False) -> No
     if request.dry_run:
         _write_env(request, console=console, update=update)
         return
+    files.read(".env")  # one that cannot be read is refused before anything is made, even a lock
     with files.turn("env"):
         _write_env(request, console=console, update=update)
 
