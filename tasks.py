@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -35,6 +36,9 @@ HELP = {
     "yes": "remove without asking",
 }
 
+# A terminal that lacks a character gets a question mark, not a traceback.
+for stream in filter(None, (sys.stdout, sys.stderr)):
+    stream.reconfigure(errors="replace")
 console = Console(highlight=False)
 
 
@@ -45,19 +49,29 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
     """
 
     def guarded(
-        _: Context, service: str | None = None, set_: list[str] | None = None, dry_run: bool = False, **own: object
+        context: Context,
+        service: str | None = None,
+        set_: list[str] | None = None,
+        dry_run: bool = False,
+        **own: object,
     ) -> None:
         try:
             # Docker looks for the project where it is run, and a folder below may hold one of its own.
             os.chdir(files.ROOT)
-            body(read_request(service, set_ or [], dry_run=dry_run), **own)
+            # Invoke has an option of its own for the same, --dry.
+            body(read_request(service, set_ or [], dry_run=dry_run or context.config.run.dry), **own)
+            if sys.stdout:
+                sys.stdout.flush()
         except CressetError as error:
             raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
         except KeyboardInterrupt:
-            raise Exit("\ninterrupted; what was built so far is in the cache", code=130) from None
+            kept = "; what was built so far is in the cache" if "progress" in own else ""
+            raise Exit(f"\ninterrupted{kept}", code=130) from None
         except BrokenPipeError:
             # Whoever read this has read enough; at its end Python would complain once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            raise Exit(str(error), code=2) from None
 
     # What Invoke makes the command line from: the options of all tasks, then those of this one.
     common = list(inspect.signature(guarded).parameters.values())[:-1]
@@ -201,4 +215,19 @@ def prune(request: Request, yes: bool = False) -> None:
     upkeep.prune(*environment.load(request), console=console, yes=yes)
 
 
+def refuse_misspelt_task(words: list[str], known: list[str]) -> None:
+    """Refuse a first word that is no task, with the nearest one; what begins with an option is left to Invoke.
+
+    Raises:
+        Exit: there is no such task.
+    """
+    name = words[0] if words and not words[0].startswith("-") else ""
+    if name and name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`invoke --list` shows them"
+        raise Exit(f"there is no task {name!r}\n  {hint}", code=2)
+
+
 ns = Collection(env, over, config, base_image, build, build_only, up, start, stop, exec_, run, down, ls, logs, prune)
+if sys.argv[0].endswith(("/invoke", "/inv", "/invoke/__main__.py")):
+    refuse_misspelt_task(sys.argv[1:], list(ns.task_names))

@@ -180,6 +180,8 @@ MISTAKES = (
         says="there is no service 'gpu'",
         hint="the services are cpu, train",
     ),
+    Mistake(name="a misspelt task", words=("biuld",), says="there is no task 'biuld'", hint="did you mean build?"),
+    Mistake(name="no such task", words=("zzz", "--dry-run"), says="there is no task 'zzz'", hint="invoke --list"),
     Mistake(name="an empty service", words=("up", "--service", ""), says="--service: no service", hint="--service cpu"),
     Mistake(
         name="a misspelt setting",

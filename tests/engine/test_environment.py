@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -310,3 +311,20 @@ def test_no_password_is_shown(bare: Checkout) -> None:
     assert "hush" not in written + bare.invoke("config").out
     assert "***@index.invalid" in written
     assert url in (bare.path / ".env").read_text()
+
+
+def test_invokes_own_dry_run_is_ours_too(bare: Checkout) -> None:
+    bare.invoke("env")
+    assert "docker compose --profile '*' down" in bare.invoke("--dry", "down").out
+
+
+@pytest.mark.parametrize("words", [("config",), ("config", "--json")])
+def test_a_full_disk_behind_the_output_is_one_line(bare: Checkout, words: tuple[str, ...]) -> None:
+    refused = run(
+        ["sh", "-c", '"$@" > /dev/full', "sh", sys.executable, "-m", "invoke", *words], cwd=bare.path, check=False
+    )
+    assert (refused.code, len(refused.lines)) == (2, 1)
+
+
+def test_a_terminal_that_lacks_a_character_gets_another(bare: Checkout) -> None:
+    assert "COMMAND" in bare.invoke("config", "--set", "COMMAND=\u2192", PYTHONIOENCODING="ascii").out
