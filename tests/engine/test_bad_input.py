@@ -197,12 +197,6 @@ def test_docker_takes_the_same_names_of_images() -> None:
         assert (f"No such image: {name}" in answer) is settings.NAME.accepts(name), answer
 
 
-def test_an_unknown_task_is_one_line(bare: Checkout) -> None:
-    refused = bare.invoke("biuld", check=False)
-    assert refused.code != 0
-    assert refused.lines == ["No idea what 'biuld' is!"]
-
-
 def test_what_is_refused_here_the_build_refuses_too(built: Checkout) -> None:
     lines = [line for line, _ in bad_input.PIP_LINES if "\0" not in line]
     (built.path / "refused").mkdir()
