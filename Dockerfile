@@ -1,12 +1,23 @@
 # The stages, from what rarely changes to what changes daily. Indented: built FROM the stage above.
 #
 #   scripts, requirements    files of this repository, with the modes of no particular checkout
-#   wheelhouse               the host's folder of wheels: a named context takes this stage's place
+#   wheelhouse, sources      the host's folders of wheels and of source trees: named contexts take these stages' places
 #
-#   build-base               BUILD_IMAGE + Python + uv
+#   build-python             BUILD_IMAGE + Python + uv
 #       pick-wheels              from the wheelhouse, only the wheels asked for
 #       fetch-wheels             the official wheels: from pick-wheels, otherwise from the index
-#   dist-exclude -> dist     every wheel of this configuration, in /tmp/dist
+#       clone-base               git
+#           clone-torch, clone-vision, clone-audio, clone-text    sources at a tag or commit
+#       build-base               compilers and what PyTorch's build asks for
+#           install                  the same, with labels: the image pytorch_source:build_install
+#           choose-pins              which build requirements the versions can bear
+#           magma-exclude, magma-prebuilt, magma-source -> magma
+#           preflight                compiler, nvcc, cuDNN, submodules: fails in seconds, not hours
+#           build-torch              the wheel of PyTorch
+#           build-vision, build-audio, build-text                 on build-torch's wheel, side by side
+#       pick-extensions          the lines of reqs/pip-build.requirements.txt, without comments
+#       build-extensions         their wheels, compiled against this torch
+#   dist-include, dist-exclude -> dist    every wheel of this configuration, in /tmp/dist
 #
 #   train-python             TRAIN_IMAGE + Python
 #       make-env                 /opt/venv with the wheels of dist and what they depend on
@@ -19,10 +30,10 @@
 # Each ARG has its default here and nowhere else, below one line that says what it is; a stage that needs it names it
 # again without a value. An ARG is in the environment of every later RUN of its stage and of the stages built FROM it,
 # so it counts there whether it is used or not: name it as late as possible, and never who, where or when in a build-*
-# stage. What must not count at all (CA bundle, index URLs, mirrors) comes as a secret.
+# stage. What must not count at all (CA bundle, index URLs, mirrors, the number of jobs) comes as a secret.
 
 
-# BUILD_MODE is where PyTorch comes from: exclude takes the official wheels
+# BUILD_MODE is where PyTorch comes from: include compiles it, exclude takes the official wheels
 ARG BUILD_MODE=exclude
 
 # USE_CUDA is 1 for PyTorch with CUDA, 0 for the CPU only
@@ -42,12 +53,14 @@ ARG BUILD_IMAGE=nvidia/cuda:${CUDA_VERSION}-cudnn${CUDNN_VERSION}-${IMAGE_FLAVOR
 # TRAIN_IMAGE is the base image of the train stages
 ARG TRAIN_IMAGE=${BUILD_IMAGE}
 
-# PYTHON_VERSION is the Python of the environment; the distribution's own is used when it is that version
-ARG PYTHON_VERSION=3.12
+# CLEAN is any word; another one runs every step once more, and the compiler cache is kept
+ARG CLEAN=
 # UV_VERSION is the release of uv, which installs Python packages
 ARG UV_VERSION=0.13.8
+# PYTHON_VERSION is the Python of the environment; the distribution's own is used when it is that version
+ARG PYTHON_VERSION=3.12
 
-# PYTORCH_VERSION_TAG is the release of PyTorch, written v2.14.1 or 2.14.1
+# PYTORCH_VERSION_TAG is the release of PyTorch, written v2.14.1 or 2.14.1; with include also a branch or commit
 ARG PYTORCH_VERSION_TAG=v2.14.1
 # TORCHVISION_VERSION_TAG is the release of TorchVision; empty leaves it out
 ARG TORCHVISION_VERSION_TAG=v0.29.1
@@ -59,6 +72,39 @@ ARG TORCHTEXT_VERSION_TAG=
 ARG PYTORCH_INDEX_URL=
 # PYTORCH_FETCH_NIGHTLY is 1 for nightly wheels: the newest, or the tag's own if it names a .dev version
 ARG PYTORCH_FETCH_NIGHTLY=0
+
+# CCA is the compute capabilities to compile for, like 8.6 or '7.5 8.6+PTX'; needed by include with CUDA
+ARG CCA=
+# MKL_MODE is include to compile PyTorch with Intel's MKL, exclude for OpenBLAS
+ARG MKL_MODE=include
+# MAGMA_MODE is exclude for no MAGMA, source to compile it, prebuilt to fetch it
+ARG MAGMA_MODE=exclude
+# MAGMA_VERSION is the release of MAGMA, for source
+ARG MAGMA_VERSION=v2.9.0
+# MAGMA_URL is where MAGMA is from: its repository for source, an archive for prebuilt (#sha256=... is checked)
+ARG MAGMA_URL=https://github.com/icl-utk-edu/magma.git
+# TORCH_NVCC_FLAGS is what nvcc is told besides
+ARG TORCH_NVCC_FLAGS="-Xfatbin -compress-all"
+# TORCH_BUILD_FLAGS is any other variables of PyTorch's build, like 'USE_DISTRIBUTED=0 USE_KINETO=0'
+ARG TORCH_BUILD_FLAGS=
+# COMPANION_BUILD_FLAGS is the same for TorchVision, TorchAudio and TorchText
+ARG COMPANION_BUILD_FLAGS=
+# PYTORCH_URL is the git repository of PyTorch
+ARG PYTORCH_URL=https://github.com/pytorch/pytorch.git
+# PYTORCH_COMMIT is the commit that PYTORCH_VERSION_TAG has to be; empty takes what it is
+ARG PYTORCH_COMMIT=
+# TORCHVISION_URL is the git repository of TorchVision
+ARG TORCHVISION_URL=https://github.com/pytorch/vision.git
+# TORCHVISION_COMMIT is the commit that TORCHVISION_VERSION_TAG has to be; empty takes what it is
+ARG TORCHVISION_COMMIT=
+# TORCHAUDIO_URL is the git repository of TorchAudio
+ARG TORCHAUDIO_URL=https://github.com/pytorch/audio.git
+# TORCHAUDIO_COMMIT is the commit that TORCHAUDIO_VERSION_TAG has to be; empty takes what it is
+ARG TORCHAUDIO_COMMIT=
+# TORCHTEXT_URL is the git repository of TorchText
+ARG TORCHTEXT_URL=https://github.com/pytorch/text.git
+# TORCHTEXT_COMMIT is the commit that TORCHTEXT_VERSION_TAG has to be; empty takes what it is
+ARG TORCHTEXT_COMMIT=
 
 # ADD_USER is include for the host's user inside the container, exclude for root
 ARG ADD_USER=include
@@ -87,7 +133,11 @@ COPY --chmod=644 reqs/*.requirements.txt /
 FROM scratch AS wheelhouse
 
 
-FROM ${BUILD_IMAGE} AS build-base
+FROM scratch AS sources
+
+
+FROM ${BUILD_IMAGE} AS build-python
+ARG CLEAN
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
     --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
@@ -103,7 +153,7 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/install-uv.sh /opt/uv
 
 
-FROM build-base AS pick-wheels
+FROM build-python AS pick-wheels
 ARG USE_CUDA
 ARG CUDA_VERSION
 ARG PYTORCH_VERSION_TAG
@@ -116,7 +166,7 @@ RUN --mount=from=scripts,source=/pick-wheels.sh,target=/run/cresset/pick-wheels.
     /run/cresset/pick-wheels.sh /run/cresset/wheelhouse /tmp/picked
 
 
-FROM build-base AS fetch-wheels
+FROM build-python AS fetch-wheels
 ARG PYTHON_VERSION
 ARG USE_CUDA
 ARG CUDA_VERSION
@@ -138,16 +188,323 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/fetch-wheels.sh /run/cresset/picked /tmp/dist
 
 
+FROM build-python AS clone-base
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/install-packages.sh git
+
+
+FROM clone-base AS clone-torch
+ARG PYTORCH_VERSION_TAG
+ARG PYTORCH_URL
+ARG PYTORCH_COMMIT
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
+    --mount=from=sources,target=/run/cresset/sources \
+    --mount=type=cache,id=cresset-git-torch,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=secret,id=ca \
+    /run/cresset/clone.sh torch "$PYTORCH_URL" "$PYTORCH_VERSION_TAG" "$PYTORCH_COMMIT" /tmp/source
+
+
+FROM clone-base AS clone-vision
+ARG TORCHVISION_VERSION_TAG
+ARG TORCHVISION_URL
+ARG TORCHVISION_COMMIT
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
+    --mount=from=sources,target=/run/cresset/sources \
+    --mount=type=cache,id=cresset-git-vision,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=secret,id=ca \
+    /run/cresset/clone.sh vision "$TORCHVISION_URL" "$TORCHVISION_VERSION_TAG" "$TORCHVISION_COMMIT" /tmp/source
+
+
+FROM clone-base AS clone-audio
+ARG TORCHAUDIO_VERSION_TAG
+ARG TORCHAUDIO_URL
+ARG TORCHAUDIO_COMMIT
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
+    --mount=from=sources,target=/run/cresset/sources \
+    --mount=type=cache,id=cresset-git-audio,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=secret,id=ca \
+    /run/cresset/clone.sh audio "$TORCHAUDIO_URL" "$TORCHAUDIO_VERSION_TAG" "$TORCHAUDIO_COMMIT" /tmp/source
+
+
+FROM clone-base AS clone-text
+ARG TORCHTEXT_VERSION_TAG
+ARG TORCHTEXT_URL
+ARG TORCHTEXT_COMMIT
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
+    --mount=from=sources,target=/run/cresset/sources \
+    --mount=type=cache,id=cresset-git-text,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=secret,id=ca \
+    /run/cresset/clone.sh text "$TORCHTEXT_URL" "$TORCHTEXT_VERSION_TAG" "$TORCHTEXT_COMMIT" /tmp/source
+
+
+FROM build-python AS build-base
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/install-packages.sh \
+    build-essential ccache curl file git libjpeg-dev libopenblas-dev libpng-dev libwebp-dev lld patch pkg-config \
+    python3-dev
+
+ARG PYTHON_VERSION
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/make-build-env.sh,target=/run/cresset/make-build-env.sh \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    --mount=type=secret,id=python_mirror \
+    /run/cresset/make-build-env.sh /opt/build
+
+
+# Labels, and the arguments they need, stand in stages that nothing is built FROM: there they re-run no step.
+FROM build-base AS install
+ARG USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE
+LABEL cresset.stage=install cresset.arguments="\
+USE_CUDA='${USE_CUDA}' CUDA_VERSION='${CUDA_VERSION}' CUDNN_VERSION='${CUDNN_VERSION}' LINUX_DISTRO='${LINUX_DISTRO}' \
+DISTRO_VERSION='${DISTRO_VERSION}' BUILD_IMAGE='${BUILD_IMAGE}' PYTHON_VERSION='${PYTHON_VERSION}'"
+
+
+FROM build-base AS choose-pins
+ARG PYTORCH_VERSION_TAG
+ARG TORCHVISION_VERSION_TAG
+ARG TORCHAUDIO_VERSION_TAG
+ARG TORCHTEXT_VERSION_TAG
+RUN --mount=from=scripts,source=/choose-pins.py,target=/run/cresset/choose-pins.py \
+    --mount=from=scripts,source=/pins.txt,target=/run/cresset/pins.txt \
+    --mount=from=clone-torch,source=/tmp/source,target=/tmp/torch \
+    /opt/build/bin/python /run/cresset/choose-pins.py /run/cresset/pins.txt /tmp/pins \
+    torch="$(cat /tmp/torch/version.txt 2> /dev/null || echo "$PYTORCH_VERSION_TAG")" \
+    torchvision="$TORCHVISION_VERSION_TAG" torchaudio="$TORCHAUDIO_VERSION_TAG" torchtext="$TORCHTEXT_VERSION_TAG"
+
+
+FROM scratch AS magma-exclude
+WORKDIR /opt/magma
+
+
+FROM build-base AS magma-prebuilt
+ARG CUDA_VERSION
+ARG MAGMA_URL
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/fetch-magma.sh,target=/run/cresset/fetch-magma.sh \
+    --mount=type=secret,id=ca \
+    /run/cresset/fetch-magma.sh /opt/magma
+
+
+FROM clone-base AS clone-magma
+ARG MAGMA_VERSION
+ARG MAGMA_URL
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
+    --mount=from=sources,target=/run/cresset/sources \
+    --mount=type=cache,id=cresset-git-magma,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=secret,id=ca \
+    /run/cresset/clone.sh magma "$MAGMA_URL" "$MAGMA_VERSION" "" /tmp/source
+
+
+FROM build-base AS magma-source
+ARG USE_CUDA
+ARG CCA
+RUN --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
+    --mount=from=scripts,source=/build-magma.sh,target=/run/cresset/build-magma.sh \
+    --mount=from=clone-magma,source=/tmp/source,target=/tmp/magma,rw \
+    --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
+    --mount=type=secret,id=max_jobs --mount=type=secret,id=ccache_remote \
+    /run/cresset/build-magma.sh /tmp/magma /opt/magma
+
+
+FROM magma-${MAGMA_MODE} AS magma
+
+
+FROM build-base AS preflight
+ARG USE_CUDA
+ARG CUDA_VERSION
+ARG BUILD_IMAGE
+ARG CCA
+RUN --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
+    --mount=from=scripts,source=/preflight.sh,target=/run/cresset/preflight.sh \
+    --mount=from=clone-torch,source=/tmp/source,target=/tmp/torch \
+    --mount=type=secret,id=max_jobs \
+    /run/cresset/preflight.sh /tmp/torch /tmp/preflight
+
+
+FROM build-base AS build-torch
+ARG USE_CUDA
+ARG PYTORCH_VERSION_TAG
+ARG CCA
+ARG MKL_MODE
+ARG TORCH_NVCC_FLAGS
+ARG TORCH_BUILD_FLAGS
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
+    --mount=from=scripts,source=/wheel.sh,target=/run/cresset/wheel.sh \
+    --mount=from=scripts,source=/bundle-libraries.py,target=/run/cresset/bundle-libraries.py \
+    --mount=from=scripts,source=/build-torch.sh,target=/run/cresset/build-torch.sh \
+    --mount=from=choose-pins,source=/tmp/pins/torch.txt,target=/run/cresset/pins.txt \
+    --mount=from=preflight,source=/tmp/preflight/found,target=/run/cresset/found \
+    --mount=from=magma,source=/opt/magma,target=/opt/magma \
+    --mount=from=clone-torch,source=/tmp/source,target=/tmp/torch,rw \
+    --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    --mount=type=secret,id=max_jobs --mount=type=secret,id=ccache_remote \
+    /run/cresset/build-torch.sh /tmp/torch /run/cresset/pins.txt /run/cresset/found /tmp/dist
+
+
+FROM build-base AS build-vision
+ARG USE_CUDA
+ARG TORCHVISION_VERSION_TAG
+ARG CCA
+ARG COMPANION_BUILD_FLAGS
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
+    --mount=from=scripts,source=/wheel.sh,target=/run/cresset/wheel.sh \
+    --mount=from=scripts,source=/bundle-libraries.py,target=/run/cresset/bundle-libraries.py \
+    --mount=from=scripts,source=/build-companion.sh,target=/run/cresset/build-companion.sh \
+    --mount=from=choose-pins,source=/tmp/pins/torchvision.txt,target=/run/cresset/pins.txt \
+    --mount=from=clone-vision,source=/tmp/source,target=/tmp/vision,rw \
+    --mount=from=build-torch,source=/tmp/dist,target=/tmp/torch \
+    --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    --mount=type=secret,id=max_jobs --mount=type=secret,id=ccache_remote \
+    /run/cresset/build-companion.sh torchvision "$TORCHVISION_VERSION_TAG" \
+    /tmp/vision /tmp/torch /run/cresset/pins.txt /tmp/dist
+
+
+FROM build-base AS build-audio
+ARG USE_CUDA
+ARG TORCHAUDIO_VERSION_TAG
+ARG CCA
+ARG COMPANION_BUILD_FLAGS
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
+    --mount=from=scripts,source=/wheel.sh,target=/run/cresset/wheel.sh \
+    --mount=from=scripts,source=/bundle-libraries.py,target=/run/cresset/bundle-libraries.py \
+    --mount=from=scripts,source=/build-companion.sh,target=/run/cresset/build-companion.sh \
+    --mount=from=choose-pins,source=/tmp/pins/torchaudio.txt,target=/run/cresset/pins.txt \
+    --mount=from=clone-audio,source=/tmp/source,target=/tmp/audio,rw \
+    --mount=from=build-torch,source=/tmp/dist,target=/tmp/torch \
+    --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    --mount=type=secret,id=max_jobs --mount=type=secret,id=ccache_remote \
+    /run/cresset/build-companion.sh torchaudio "$TORCHAUDIO_VERSION_TAG" \
+    /tmp/audio /tmp/torch /run/cresset/pins.txt /tmp/dist
+
+
+FROM build-base AS build-text
+ARG USE_CUDA
+ARG TORCHTEXT_VERSION_TAG
+ARG CCA
+ARG COMPANION_BUILD_FLAGS
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
+    --mount=from=scripts,source=/wheel.sh,target=/run/cresset/wheel.sh \
+    --mount=from=scripts,source=/bundle-libraries.py,target=/run/cresset/bundle-libraries.py \
+    --mount=from=scripts,source=/build-companion.sh,target=/run/cresset/build-companion.sh \
+    --mount=from=choose-pins,source=/tmp/pins/torchtext.txt,target=/run/cresset/pins.txt \
+    --mount=from=clone-text,source=/tmp/source,target=/tmp/text,rw \
+    --mount=from=build-torch,source=/tmp/dist,target=/tmp/torch \
+    --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    --mount=type=secret,id=max_jobs --mount=type=secret,id=ccache_remote \
+    /run/cresset/build-companion.sh torchtext "$TORCHTEXT_VERSION_TAG" \
+    /tmp/text /tmp/torch /run/cresset/pins.txt /tmp/dist
+
+
+FROM build-torch AS torch-include
+
+
+FROM fetch-wheels AS torch-exclude
+
+
+FROM torch-${BUILD_MODE} AS torch-wheels
+
+
+FROM build-python AS pick-extensions
+RUN --mount=from=scripts,source=/pick-extensions.sh,target=/run/cresset/pick-extensions.sh \
+    --mount=from=requirements,source=/pip-build.requirements.txt,target=/run/cresset/pip.requirements.txt \
+    /run/cresset/pick-extensions.sh /run/cresset/pip.requirements.txt /tmp/extensions
+
+
+FROM build-python AS build-extensions
+# Compilers only where there is something to compile: most people need none. Their archives are kept apart, lest this
+# step waits for others when it has nothing to do.
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=pick-extensions,source=/tmp/extensions/any,target=/run/cresset/any \
+    --mount=type=cache,id=cresset-apt-extensions,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    if [ -s /run/cresset/any ]; then /run/cresset/install-packages.sh build-essential ccache git patch python3-dev; fi
+
+ARG USE_CUDA
+ARG PYTHON_VERSION
+ARG CCA
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
+    --mount=from=scripts,source=/wheel.sh,target=/run/cresset/wheel.sh \
+    --mount=from=scripts,source=/make-build-env.sh,target=/run/cresset/make-build-env.sh \
+    --mount=from=scripts,source=/build-extensions.sh,target=/run/cresset/build-extensions.sh \
+    --mount=from=pick-extensions,source=/tmp/extensions/requirements.txt,target=/run/cresset/requirements.txt \
+    --mount=from=torch-wheels,source=/tmp/dist,target=/tmp/torch \
+    --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    --mount=type=secret,id=python_mirror \
+    --mount=type=secret,id=max_jobs --mount=type=secret,id=ccache_remote \
+    /run/cresset/build-extensions.sh /run/cresset/requirements.txt /tmp/torch /tmp/dist
+
+
+FROM scratch AS dist-include
+COPY --from=build-torch /tmp/dist /tmp/dist
+COPY --from=build-vision /tmp/dist /tmp/dist
+COPY --from=build-audio /tmp/dist /tmp/dist
+COPY --from=build-text /tmp/dist /tmp/dist
+COPY --from=build-extensions /tmp/dist /tmp/dist
+
+
 FROM scratch AS dist-exclude
 COPY --from=fetch-wheels /tmp/dist /tmp/dist
+COPY --from=build-extensions /tmp/dist /tmp/dist
 
 
 # dist is the wheels of this configuration; an image of that name given as a named context takes its place
 FROM dist-${BUILD_MODE} AS dist
+ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE
+ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
+ARG PYTORCH_INDEX_URL PYTORCH_FETCH_NIGHTLY CCA MKL_MODE MAGMA_MODE MAGMA_VERSION MAGMA_URL
+ARG TORCH_NVCC_FLAGS TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS PYTORCH_URL PYTORCH_COMMIT
+ARG TORCHVISION_URL TORCHVISION_COMMIT TORCHAUDIO_URL TORCHAUDIO_COMMIT TORCHTEXT_URL TORCHTEXT_COMMIT
+LABEL cresset.stage=dist cresset.arguments="\
+BUILD_MODE='${BUILD_MODE}' USE_CUDA='${USE_CUDA}' CUDA_VERSION='${CUDA_VERSION}' CUDNN_VERSION='${CUDNN_VERSION}' \
+LINUX_DISTRO='${LINUX_DISTRO}' DISTRO_VERSION='${DISTRO_VERSION}' BUILD_IMAGE='${BUILD_IMAGE}' \
+PYTHON_VERSION='${PYTHON_VERSION}' PYTORCH_VERSION_TAG='${PYTORCH_VERSION_TAG}' \
+TORCHVISION_VERSION_TAG='${TORCHVISION_VERSION_TAG}' TORCHAUDIO_VERSION_TAG='${TORCHAUDIO_VERSION_TAG}' \
+TORCHTEXT_VERSION_TAG='${TORCHTEXT_VERSION_TAG}' PYTORCH_INDEX_URL='${PYTORCH_INDEX_URL}' \
+PYTORCH_FETCH_NIGHTLY='${PYTORCH_FETCH_NIGHTLY}' CCA='${CCA}' MKL_MODE='${MKL_MODE}' MAGMA_MODE='${MAGMA_MODE}' \
+MAGMA_VERSION='${MAGMA_VERSION}' MAGMA_URL='${MAGMA_URL}' TORCH_NVCC_FLAGS='${TORCH_NVCC_FLAGS}' \
+TORCH_BUILD_FLAGS='${TORCH_BUILD_FLAGS}' COMPANION_BUILD_FLAGS='${COMPANION_BUILD_FLAGS}' \
+PYTORCH_URL='${PYTORCH_URL}' PYTORCH_COMMIT='${PYTORCH_COMMIT}' TORCHVISION_URL='${TORCHVISION_URL}' \
+TORCHVISION_COMMIT='${TORCHVISION_COMMIT}' TORCHAUDIO_URL='${TORCHAUDIO_URL}' \
+TORCHAUDIO_COMMIT='${TORCHAUDIO_COMMIT}' TORCHTEXT_URL='${TORCHTEXT_URL}' TORCHTEXT_COMMIT='${TORCHTEXT_COMMIT}'"
 
 
-# The first step is build-base's, letter for letter: where both start from one image it runs once.
+# The first step is build-python's, letter for letter: where both start from one image it runs once.
 FROM ${TRAIN_IMAGE} AS train-python
+ARG CLEAN
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
     --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
@@ -156,7 +513,15 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
 
 
 FROM train-python AS make-env
-COPY --from=build-base /opt/uv /opt/uv
+# Not build-python's: whoever has a torch image needs no build stage, nor its base image.
+ARG UV_VERSION
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-uv.sh,target=/run/cresset/install-uv.sh \
+    --mount=type=cache,id=cresset-pip,target=/root/.cache/pip \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    /run/cresset/install-uv.sh /opt/uv
+
 ARG PYTHON_VERSION
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/make-env.sh,target=/run/cresset/make-env.sh \
@@ -208,8 +573,12 @@ RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.
 FROM train-user-${ADD_USER} AS train
 COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
 COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
-ARG TZ
-ARG PROJECT_ROOT
+ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE TRAIN_IMAGE
+ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
+ARG PYTORCH_INDEX_URL PYTORCH_FETCH_NIGHTLY CCA MKL_MODE MAGMA_MODE MAGMA_VERSION MAGMA_URL
+ARG TORCH_NVCC_FLAGS TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS PYTORCH_URL PYTORCH_COMMIT
+ARG TORCHVISION_URL TORCHVISION_COMMIT TORCHAUDIO_URL TORCHAUDIO_COMMIT TORCHTEXT_URL TORCHTEXT_COMMIT
+ARG ADD_USER UID GID USR GRP TZ PROJECT_ROOT
 ENV TZ=${TZ} \
     PATH=/opt/venv/bin:/opt/uv/bin:${PATH} \
     PYTHONPATH=${PROJECT_ROOT} \
@@ -220,3 +589,16 @@ ENV TZ=${TZ} \
     UV_LINK_MODE=copy
 WORKDIR ${PROJECT_ROOT}
 CMD ["zsh"]
+LABEL cresset.stage=train cresset.arguments="\
+BUILD_MODE='${BUILD_MODE}' USE_CUDA='${USE_CUDA}' CUDA_VERSION='${CUDA_VERSION}' CUDNN_VERSION='${CUDNN_VERSION}' \
+LINUX_DISTRO='${LINUX_DISTRO}' DISTRO_VERSION='${DISTRO_VERSION}' BUILD_IMAGE='${BUILD_IMAGE}' \
+TRAIN_IMAGE='${TRAIN_IMAGE}' PYTHON_VERSION='${PYTHON_VERSION}' PYTORCH_VERSION_TAG='${PYTORCH_VERSION_TAG}' \
+TORCHVISION_VERSION_TAG='${TORCHVISION_VERSION_TAG}' TORCHAUDIO_VERSION_TAG='${TORCHAUDIO_VERSION_TAG}' \
+TORCHTEXT_VERSION_TAG='${TORCHTEXT_VERSION_TAG}' PYTORCH_INDEX_URL='${PYTORCH_INDEX_URL}' \
+PYTORCH_FETCH_NIGHTLY='${PYTORCH_FETCH_NIGHTLY}' CCA='${CCA}' MKL_MODE='${MKL_MODE}' MAGMA_MODE='${MAGMA_MODE}' \
+MAGMA_VERSION='${MAGMA_VERSION}' MAGMA_URL='${MAGMA_URL}' TORCH_NVCC_FLAGS='${TORCH_NVCC_FLAGS}' \
+TORCH_BUILD_FLAGS='${TORCH_BUILD_FLAGS}' COMPANION_BUILD_FLAGS='${COMPANION_BUILD_FLAGS}' \
+PYTORCH_URL='${PYTORCH_URL}' PYTORCH_COMMIT='${PYTORCH_COMMIT}' TORCHVISION_URL='${TORCHVISION_URL}' \
+TORCHVISION_COMMIT='${TORCHVISION_COMMIT}' TORCHAUDIO_URL='${TORCHAUDIO_URL}' \
+TORCHAUDIO_COMMIT='${TORCHAUDIO_COMMIT}' TORCHTEXT_URL='${TORCHTEXT_URL}' TORCHTEXT_COMMIT='${TORCHTEXT_COMMIT}' \
+ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"

@@ -68,6 +68,8 @@ def choose_wheels(resolved: Configuration, facts: Host) -> tuple[list[Choice], s
         if python := env_file.python_of(base):
             # Another one would have to be fetched, most likely from where nothing answers either.
             choices.append(Choice(name="PYTHON_VERSION", value=python, reason=f"the one that {base} has"))
+    if resolved["BUILD_MODE"] == "include":
+        return choices, ""
     _refuse_what_is_not_there(resolved, sources, python)
     if sources.answers or resolved.values["PYTORCH_VERSION_TAG"].source != "default":
         return choices, ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from cresset.compose import Model, Service
@@ -13,12 +14,39 @@ from cresset.compose import Model, Service
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
 
-def define(model: Model, service: Service, *, compose_version: str) -> str:
-    """Return the bake definition that builds what `docker compose build` would, to the same image id.
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """What one build makes of a service.
+
+    Attributes:
+        name: what to call it, for a person.
+        target: the stage.
+        tags: the image's names.
+        arguments: those that are not as the service has them.
+        contexts: named contexts in addition.
+        folder: where the stage's files go instead of an image; empty for an image.
+    """
+
+    name: str
+    target: str
+    tags: Sequence[str] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+
+
+def product_of(service: Service) -> Product:
+    """Return what a build of the service itself makes."""
+    return Product(name=service.image, target=service.build["target"], tags=[service.image])
+
+
+def define(model: Model, service: Service, product: Product, *, compose_version: str) -> str:
+    """Return the bake definition of a product; of the service's own, what `docker compose build` would build.
 
     Args:
         model: the project, for its secrets and name.
         service: the service to build.
+        product: what to make of it.
         compose_version: N.N.N; Compose labels its images with it, and `up` replaces the container of an image whose
             id differs (measured with Compose 2.26 and 2.40).
     """
@@ -26,25 +54,26 @@ def define(model: Model, service: Service, *, compose_version: str) -> str:
     target: dict[str, Any] = {
         "context": build["context"],
         "dockerfile": build.get("dockerfile", "Dockerfile"),
-        "target": build["target"],
-        "args": dict(service.arguments),
-        "contexts": dict(build.get("additional_contexts", {})),
+        "target": product.target,
+        "args": {**service.arguments, **product.arguments},
+        "contexts": {**build.get("additional_contexts", {}), **product.contexts},
         "secret": [_secret(name["source"], model.secrets[name["source"]]) for name in build.get("secrets", ())],
-        "tags": [service.image],
+        "tags": [*product.tags],
         "labels": {
             "com.docker.compose.project": model.project,
             "com.docker.compose.service": service.name,
             "com.docker.compose.version": compose_version,
         },
-        "output": ["type=docker"],
+        "output": [f"type=local,dest={product.folder}" if product.folder else "type=docker"],
     }
     definition = {"group": {"default": {"targets": [service.name]}}, "target": {service.name: target}}
     return json.dumps(_escape(definition), indent=2)
 
 
-def recorded(service: Service) -> dict[str, str]:
+def recorded(service: Service, product: Product) -> dict[str, str]:
     """Return the arguments of a build that may be written down: those that decide what comes of it."""
-    return {name: value for name, value in service.arguments.items() if name not in PROXIES}
+    arguments = {**service.arguments, **product.arguments}
+    return {name: value for name, value in arguments.items() if name not in PROXIES}
 
 
 def secret_values(model: Model) -> dict[str, str]:

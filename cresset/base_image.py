@@ -21,7 +21,7 @@ def ensure(resolved: Configuration, engine: Engine, *, console: Console) -> bool
         CressetError: the person chose a base that is not to be had.
     """
     base = resolved["PLAIN_IMAGE"]
-    if engine.dry_run or resolved.service.arguments.get("BUILD_IMAGE") != base or engine.project_of(base) is not None:
+    if engine.dry_run or resolved.service.arguments.get("BUILD_IMAGE") != base or engine.labels(base) is not None:
         return False
     if base.startswith(env_file.MADE_HERE):
         make(engine, base.removeprefix(env_file.MADE_HERE))

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import re
 import time
+from dataclasses import replace
 
 from rich.console import Console
 
-from cresset import bake, disk, dockerfile, files, remedies, requirements, settings
+from cresset import bake, compat, disk, dockerfile, files, host, remedies, requirements, settings, sources
+from cresset.bake import Product
+from cresset.compat import Tables
 from cresset.configuration import Configuration
 from cresset.display import Mode, Progress
 from cresset.engine import Engine
 from cresset.errors import CressetError
+from cresset.progress import Outcome
 from cresset.rawjson import prune_records
 
+# Rows that a person adds to the tables of what goes with what.
+OWN_TABLES = "misc/compat.yaml"
 
-def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mode = "auto") -> None:
+
+def build(
+    resolved: Configuration,
+    engine: Engine,
+    *,
+    console: Console,
+    mode: Mode = "auto",
+    product: Product | None = None,
+) -> Outcome | None:
     """Build the service's image, show how it goes, and keep BuildKit's events and the log.
 
     Args:
@@ -23,6 +38,10 @@ def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mo
         engine: where to build.
         console: where to show it.
         mode: `plain` and `tty` hand the screen to BuildKit, and nothing is kept; `quiet` shows failures only.
+        product: what to make instead of the service's own image.
+
+    Returns:
+        What was executed; None where BuildKit had the screen, or nothing was run.
 
     Raises:
         CressetError: the build failed; the exit code is docker's own.
@@ -33,20 +52,25 @@ def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mo
             f"the service {service.name} is not built from this Dockerfile",
             f"run: docker compose --profile {service.name} up --build --detach",
         )
-    read = _check_requirements(resolved)
-    definition = bake.define(resolved.model, service, compose_version=engine.compose_version())
+    product = product or bake.product_of(service)
+    if "dist" not in product.contexts:
+        product = _with_commits(resolved, product, console=console)
+    read = _check_requirements(resolved, product)
+    check_combination(resolved)
+    definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
     builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
     if mode != "quiet" and not engine.dry_run:
-        console.print(f"Building {service.image}", highlight=False)
-    root = "" if engine.dry_run else _check_disk(resolved, engine, console=console, quiet=mode == "quiet")
-    failure = f"the build of {service.image} failed"
+        console.print(f"Building {product.name}", highlight=False)
+    root = "" if engine.dry_run else _check_disk(resolved, product, engine, console=console, quiet=mode == "quiet")
+    failure = f"the build of {product.name} failed"
     if engine.dry_run or mode in {"plain", "tty"}:
         if exit_code := builder.bake(definition, progress="auto" if mode == "quiet" else mode):
             raise CressetError(failure, code=exit_code)
-        return
+        return None
     started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     record = files.new_record(f"{started}-{service.name}")
-    header = {"started": started, "service": service.name, "image": service.image, "arguments": bake.recorded(service)}
+    arguments = bake.recorded(service, product)
+    header = {"started": started, "service": service.name, "image": product.name, "arguments": arguments}
     log = record.with_suffix(".log") if record else None
     if record is None:
         console.print("No record of this build is kept: .cresset/builds cannot be written.")
@@ -62,11 +86,63 @@ def build(resolved: Configuration, engine: Engine, *, console: Console, mode: Mo
         if known:
             raise CressetError(f"{failure}: {known.name}", known.text, code=exit_code)
         raise CressetError(failure, _about_records(), code=exit_code)
+    return outcome
 
 
-def _check_requirements(resolved: Configuration) -> dict[str, str]:
-    """Return the requirement files that the service's stages read; refuse those that are missing or cannot be meant."""
-    stages = dockerfile.needed(resolved.recipe, resolved.service.build["target"], resolved.service.arguments)
+def check_combination(resolved: Configuration) -> None:
+    """Refuse what the tables know to fail, before it costs hours.
+
+    Raises:
+        CressetError: with what is known, what to set instead, and where the knowledge is from.
+    """
+    values = {name: value.value for name, value in resolved.values.items()}
+    if values["BUILD_MODE"] == "include" and values["USE_CUDA"] == "1" and not values["CCA"]:
+        raise CressetError(
+            "BUILD_MODE=include with USE_CUDA=1 needs CCA, the compute capabilities to compile for",
+            "yours: nvidia-smi --query-gpu=compute_cap --format=csv,noheader; then write it like CCA=8.6",
+        )
+    # What earlier templates took from conda, a package for each CUDA.
+    if values["MAGMA_MODE"] == "source" and re.fullmatch(r"\d{2,3}", values["MAGMA_VERSION"]):
+        raise CressetError(
+            f"MAGMA_VERSION={values['MAGMA_VERSION']} is a CUDA's number, not a release of MAGMA",
+            "leave it out, or write a release like v2.9.0: it is compiled for CUDA_VERSION anyway",
+        )
+    for verdict in compat.judge(tables(), values):
+        # A wheelhouse may hold what no index has.
+        if verdict.status == "known bad" and verdict.check != "torch-cuda":
+            raise CressetError(verdict.message, f"{verdict.hint} ({verdict.source})")
+
+
+def tables() -> Tables:
+    """Return what goes with what, the person's own rows first."""
+    text = importlib.resources.files("cresset.data").joinpath("compat.yaml").read_text()
+    return compat.read(text, files.read(OWN_TABLES) or "", OWN_TABLES)
+
+
+def _with_commits(resolved: Configuration, product: Product, *, console: Console) -> Product:
+    """Return the product with the commits that its tags mean today, where it compiles anything."""
+    arguments = {**resolved.service.arguments, **product.arguments}
+    stages = {stage.name for stage in dockerfile.needed(resolved.recipe, product.target, arguments)}
+    if "clone-torch" not in stages:
+        return product
+    values = {name: value.value for name, value in resolved.values.items()}
+    folder = resolved["SOURCES"]
+    own = frozenset(tree for tree in files.folders(folder) if tree in {one.tree for one in sources.REPOSITORIES})
+    mirror = f"{files.ROOT / folder}/mirror/" if "mirror" in files.folders(folder) else ""
+
+    def ask(url: str) -> dict[str, str] | str:
+        return host.ask_repository(url.replace("https://github.com/", mirror) if mirror else url)
+
+    commits, warnings = sources.resolve(values, own=own, tables=tables(), ask=ask)
+    for warning in warnings:
+        console.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return replace(product, arguments={**product.arguments, **commits})
+
+
+def _check_requirements(resolved: Configuration, product: Product) -> dict[str, str]:
+    """Return the requirement files that the product's stages read; refuse those that are missing or cannot be meant."""
+    arguments = {**resolved.service.arguments, **product.arguments}
+    stages = dockerfile.needed(resolved.recipe, product.target, arguments, replaced=product.contexts)
     mounts = [value for stage in stages for step in stage.instructions for _, value in step.flags]
     names = {name for mount in mounts for name in re.findall(r"source=/([\w.-]+\.requirements\.txt)", mount)}
     read = {name: files.require(f"reqs/{name}") for name in sorted(names)}
@@ -82,12 +158,12 @@ def _check_requirements(resolved: Configuration) -> dict[str, str]:
     return read
 
 
-def _check_disk(resolved: Configuration, engine: Engine, *, console: Console, quiet: bool) -> str:
+def _check_disk(resolved: Configuration, product: Product, engine: Engine, *, console: Console, quiet: bool) -> str:
     """Return the folder that holds the engine's data; say it where the disk below it may be too small."""
     found = disk.look(engine)
     needed = disk.NEEDED[resolved["USE_CUDA"]]
     if not found.has(needed):
-        is_first = engine.project_of(resolved.service.image) is None
+        is_first = all(engine.labels(tag) is None for tag in product.tags)
         warning = disk.check(found, needed=needed, is_first=is_first)
         if warning and not quiet:
             console.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)

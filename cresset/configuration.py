@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cresset import compose, dockerfile, settings
 from cresset.compose import Model, Service
@@ -25,6 +25,12 @@ class Request:
     service: str = ""
     overrides: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
+
+    def having(self, **overrides: str) -> Request:
+        """Return the request with further overrides, checked."""
+        for name, value in overrides.items():
+            settings.find(name, "the command line").check(value, "the command line")
+        return replace(self, overrides={**self.overrides, **overrides})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +124,7 @@ def resolve(
     # What a person wrote comes first: a default may have been made of it.
     for value in sorted(values.values(), key=lambda value: value.source == "default"):
         settings.NAMES[value.name].check(value.value, value.source)
+    _check_releases(values)
     return Configuration(service=chosen, model=model, recipe=recipe, values=values)
 
 
@@ -128,6 +135,14 @@ def defaults(model: Model, recipe: Dockerfile) -> dict[str, Value]:
         row.name: Value(name=row.name, value=given.get(row.name, ""), source="default", help=meaning)
         for row, meaning in _meanings(recipe)
     }
+
+
+def _check_releases(values: Mapping[str, Value]) -> None:
+    """Refuse a branch or commit where official wheels are asked for."""
+    if values["BUILD_MODE"].value == "exclude":
+        for name in settings.TAGS:
+            if tag := values[name].value:
+                Setting(name=name, form=settings.RELEASE).check(tag, values[name].source)
 
 
 def _meanings(recipe: Dockerfile) -> list[tuple[Setting, str]]:

@@ -34,9 +34,10 @@ def up(resolved: Configuration, engine: Engine) -> None:
 def why_build(resolved: Configuration, engine: Engine) -> str:
     """Return why a container cannot be started without a build; empty if it can."""
     image = resolved.service.image
-    project = engine.project_of(image)
-    if project is None:
+    labels = engine.labels(image)
+    if labels is None:
         return f"The image {image} is not here yet."
+    project = labels.get("com.docker.compose.project", "")
     # A name that the person chose may be an image from anywhere; the default name is one for all of their checkouts.
     if project != resolved.model.project and not resolved.model.settings["IMAGE_NAME"]:
         return f"The image {image} is that of another checkout ({project or 'unknown'})."

@@ -15,7 +15,7 @@ from cresset.instructions import Argument, Heredoc, Instruction, content, descri
 from cresset.shell_words import expand, used
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = [
     "Argument",
@@ -161,13 +161,16 @@ def resolve_base(dockerfile: Dockerfile, stage: Stage, values: Mapping[str, str]
     return next((above for above in reversed(dockerfile.stages[: stage.index]) if above.name == base), base)
 
 
-def needed(dockerfile: Dockerfile, target: str, values: Mapping[str, str]) -> tuple[Stage, ...]:
+def needed(
+    dockerfile: Dockerfile, target: str, values: Mapping[str, str], *, replaced: Collection[str] = ()
+) -> tuple[Stage, ...]:
     """Return the stages that a target is built from, itself included, in the order of the file.
 
     Args:
         dockerfile: the file.
         target: a stage's name, in any case; "" is the last stage.
         values: the build arguments that are given.
+        replaced: the stages whose place a named context takes; what they are built from is not needed.
 
     Raises:
         CressetError: there is no such stage, or one takes files from a stage that is not above it.
@@ -178,7 +181,7 @@ def needed(dockerfile: Dockerfile, target: str, values: Mapping[str, str]) -> tu
         raise CressetError(f"{dockerfile.name}: there is no stage {target}", f"the stages are {names}")
     indexes = {last.index}
     for stage in reversed(dockerfile.stages[: last.index + 1]):  # a stage needs none but those above it
-        if stage.index in indexes:
+        if stage.index in indexes and stage.name not in replaced:
             sources = [resolve_base(dockerfile, stage, values), *_find_sources(dockerfile, stage)]
             indexes.update(source.index for source in sources if isinstance(source, Stage))
     return tuple(stage for stage in dockerfile.stages if stage.index in indexes)

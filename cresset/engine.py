@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -143,17 +144,34 @@ class Engine:
         _require("compose", done.stdout.strip())
         return ".".join(map(str, _numbers(done.stdout)[:3]))
 
-    def project_of(self, reference: str) -> str | None:
-        """Return the Compose project that an image was built for, empty for none; None where there is no such image.
+    def labels(self, reference: str) -> dict[str, str] | None:
+        """Return an image's labels, None where there is no such image.
 
         Raises:
             CressetError: no daemon answers.
         """
-        label = '{{index .Config.Labels "com.docker.compose.project"}}'
-        done = self._capture(["docker", "image", "inspect", "--format", label, reference])
+        done = self._capture(["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", reference])
         if done.returncode and "no such image" not in done.stderr.lower():
             raise daemon_refusal(done.stderr)
-        return None if done.returncode else done.stdout.strip()
+        return None if done.returncode else json.loads(done.stdout) or {}
+
+    def output_of(self, reference: str, script: str) -> str:
+        """Return what a shell script prints in a container of an image, which is removed afterwards."""
+        argv = ["docker", "run", "--rm", "--network=none", "--user=0", "--entrypoint=sh", reference, "-c", script]
+        return self._capture(argv).stdout
+
+    def export(self, reference: str) -> bytes:
+        """Return the files of an image as a tar archive; the image needs no program of its own."""
+        made = self._capture(["docker", "create", reference, "none"])
+        if made.returncode:
+            raise daemon_refusal(made.stderr)
+        container = made.stdout.strip()
+        try:
+            return subprocess.run(
+                ["docker", "export", container], check=True, capture_output=True, env={**os.environ, **self.environment}
+            ).stdout
+        finally:
+            self._capture(["docker", "rm", "--force", container])
 
     def pull(self, reference: str) -> str:
         """Pull an image, and return why that failed; empty where it did not."""

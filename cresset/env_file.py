@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from packaging.version import Version
+
 from cresset import compose, hardware, settings, wheels
 from cresset.configuration import Value
 from cresset.errors import CressetError
@@ -103,6 +105,12 @@ def host_choices(host: Host, *, service: str, path: str) -> tuple[list[Choice], 
     said = [choice for choice in found if choice.value]
     usable = [choice for choice in said if settings.NAMES[choice.name].form.accepts(choice.value)]
     return usable, [choice for choice in said if choice not in usable]
+
+
+def capability_choices(gpus: Sequence[Gpu]) -> list[Choice]:
+    """Return what to compile for, where this host has GPUs: their compute capabilities, the oldest first."""
+    found = sorted({gpu.capability for gpu in gpus if gpu.capability}, key=Version)
+    return [Choice(name="CCA", value=" ".join(found), reason="the GPUs of this host")] if found else []
 
 
 def system_choices(host: Host, *, shm_size: str) -> list[Choice]:

@@ -139,7 +139,8 @@ def _propose(request: Request, former: str) -> _Proposal:
         for value in resolved.values.values()
         if value.source == source
     ]
-    choices = {choice.name: choice for choice in (*usable, *system, *cuda, *found, *said)}
+    capabilities = env_file.capability_choices(facts.gpus if resolved["USE_CUDA"] == "1" else ())
+    choices = {choice.name: choice for choice in (*usable, *system, *cuda, *capabilities, *found, *said)}
     unset, _ = load(Request(service=service), needs_env=False, dotenv=False)
     defaults = configuration.defaults(unset.model, unset.recipe)
     if former.strip():

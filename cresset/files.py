@@ -139,6 +139,12 @@ def make_folder(path: str) -> bool:
     return True
 
 
+def folders(path: str) -> frozenset[str]:
+    """Return the names of the folders in a folder; a relative path begins at the checkout."""
+    place = (ROOT / path).expanduser()
+    return frozenset(child.name for child in place.iterdir() if child.is_dir()) if place.is_dir() else frozenset()
+
+
 def new_record(stem: str) -> Path | None:
     """Return the path of a build record to write, None where the checkout cannot be written."""
     try:

@@ -8,6 +8,7 @@ import platform
 import pwd
 import re
 import ssl
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -139,6 +140,39 @@ def answers(url: str, *, ca_bundle: str = "", seconds: float = 5) -> bool:
         return error.code == unauthorised
     except (OSError, ValueError):
         return False
+
+
+def ask_repository(url: str, *, seconds: float = 20) -> dict[str, str] | str:
+    """Return the tags and branches of a git repository with their commits, or why there is no answer."""
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    argv = ["git", "-c", "safe.directory=*", "ls-remote", "--tags", "--heads", url]
+    try:
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError:
+        return "git is not installed here"
+    except subprocess.TimeoutExpired:
+        return f"no answer in {seconds:.0f} s"
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["git failed"])[-1].removeprefix("fatal: ")
+    return parse_references(done.stdout)
+
+
+def parse_references(text: str) -> dict[str, str]:
+    """Return the names and commits that `git ls-remote` prints; of an annotated tag, the commit that it points to."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        commit, _, name = line.partition("\t")
+        if name and (name.endswith("^{}") or name not in found):
+            found[name.removesuffix("^{}")] = commit
+    return found
 
 
 def wheel_machine(machine: str) -> str:

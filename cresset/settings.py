@@ -147,6 +147,30 @@ WORD = Form(what="a name", hint="letters, digits, dots and dashes", accepts=_mat
 SWITCH = _one_of("0", "1")
 VERSION = Form(what="a version", hint="write it like 0.13.8", accepts=_is_version)
 RELEASE = Form(what="a release", hint="write it like v2.14.1 or 2.14.1", accepts=_is_version)
+REFERENCE = Form(
+    what="a tag, a branch or a commit",
+    hint="write it like v2.14.1",
+    accepts=_matches(r"[A-Za-z0-9][A-Za-z0-9._/+-]*"),
+)
+COMMIT = Form(what="a commit", hint="write all its 40 digits: git ls-remote URL TAG", accepts=_matches(r"[0-9a-f]{40}"))
+# What torch's CMake and torch.utils.cpp_extension both read: the table compute_capabilities of data/compat.yaml.
+_CAPABILITY = r"[0-9]+\.[0-9]a?(\+PTX)?"
+CAPABILITIES = Form(
+    what="a compute capability",
+    hint="write 8.6, or several with blanks or semicolons between, like '7.5 8.6+PTX'",
+    accepts=_matches(rf"{_CAPABILITY}([ ;]+{_CAPABILITY})*"),
+)
+FLAGS = Form(
+    what="a list of variables",
+    hint="write them with blanks between, like 'USE_DISTRIBUTED=0 USE_KINETO=0'",
+    accepts=_matches(r"\s*([A-Za-z_][A-Za-z0-9_]*=[^\s'\"`$\\]*\s*)+"),
+)
+WORDS = Form(
+    what="a list of options",
+    hint="write them with blanks between, without quotes",
+    accepts=_matches(r"[^'\"\\$`\n]*"),
+)
+JOBS = Form(what="a number of jobs", hint="write a number from 1 on", accepts=_matches(r"[1-9][0-9]{0,3}"))
 # The oldest Python that an official wheel was made for: torch 1.0 to 1.10 (pypi.org/project/torch).
 PYTHON = Form(
     what="a version of Python that PyTorch has wheels for",
@@ -155,12 +179,24 @@ PYTHON = Form(
 )
 CUDA = Form(what="a version of CUDA", hint="write all three numbers, like 13.0.3 (10.2 has two)", accepts=_is_cuda)
 NAME = Form(what="a name for an image", hint="write it like cresset:train-me", accepts=_names_image(_IMAGE))
+FAMILY = Form(
+    what="a tag, or an image's name",
+    hint="write it like train_alice, or registry.example.org/team/train:alice",
+    accepts=lambda value: bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", value)) or NAME.accepts(value),
+)
 IMAGE = Form(what="an image reference", hint="write it like debian:bookworm", accepts=_names_image(_IMAGE + _DIGEST))
 URL = Form(what="a URL", hint="write it with http:// or https://", accepts=_is_url)
 PUBLIC_URL = Form(
     what="a URL without a password",
     hint="arguments stay in the image's history; give the credentials in INDEX_URL, which is a secret",
     accepts=lambda value: _is_url(value) and mask(value) == value,
+)
+REPOSITORY = Form(
+    what="the address of a repository",
+    hint="write it like https://github.com/pytorch/pytorch.git, without a password: it stays in the image's history",
+    accepts=lambda value: (
+        bool(re.fullmatch(r"(https?|git|ssh)://[^\s/]+/\S+", value)) and not re.search(r"://[^/@]*:[^/@]*@", value)
+    ),
 )
 URLS = Form(
     what="a list of URLs",
@@ -209,6 +245,21 @@ SETTINGS = (
     Setting(
         name="IMAGE_NAME", form=_or_empty(NAME), help="is the image's name; empty makes one of service and user name"
     ),
+    Setting(
+        name="INSTALL_NAME",
+        form=_or_empty(FAMILY),
+        help="is the tag of pytorch_source that `build-install` makes; empty is build_install",
+    ),
+    Setting(
+        name="TORCH_NAME",
+        form=_or_empty(FAMILY),
+        help="is the tag of pytorch_source that `build-torch` makes and `build-train` takes; empty is build_torch-TAG",
+    ),
+    Setting(
+        name="TRAIN_NAME",
+        form=_or_empty(FAMILY),
+        help="is the tag of pytorch_source that `build-train` makes; empty is train",
+    ),
     Setting(name="COMPOSE_PROJECT_NAME", form=PROJECT, help="is the name of this checkout's containers"),
     Setting(name="COMPOSE_PROFILES", form=ANYTHING, help="is the service that a hand-typed `docker compose` acts on"),
     Setting(name="HOST_ROOT", form=NON_EMPTY, help="is where the code is on the host"),
@@ -219,13 +270,29 @@ SETTINGS = (
     Setting(name="USR", form=ACCOUNT),
     Setting(name="GRP", form=ACCOUNT),
     Setting(name="TZ", form=ZONE),
-    Setting(name="BUILD_MODE", form=_one_of("exclude")),
-    Setting(name="PYTORCH_VERSION_TAG", form=RELEASE),
-    Setting(name="TORCHVISION_VERSION_TAG", form=_or_empty(RELEASE)),
-    Setting(name="TORCHAUDIO_VERSION_TAG", form=_or_empty(RELEASE)),
-    Setting(name="TORCHTEXT_VERSION_TAG", form=_or_empty(RELEASE)),
+    Setting(name="BUILD_MODE", form=_one_of("exclude", "include")),
+    Setting(name="PYTORCH_VERSION_TAG", form=REFERENCE),
+    Setting(name="TORCHVISION_VERSION_TAG", form=_or_empty(REFERENCE)),
+    Setting(name="TORCHAUDIO_VERSION_TAG", form=_or_empty(REFERENCE)),
+    Setting(name="TORCHTEXT_VERSION_TAG", form=_or_empty(REFERENCE)),
     Setting(name="PYTORCH_INDEX_URL", form=_or_empty(PUBLIC_URL)),
     Setting(name="PYTORCH_FETCH_NIGHTLY", form=SWITCH),
+    Setting(name="CCA", form=_or_empty(CAPABILITIES)),
+    Setting(name="MKL_MODE", form=_one_of("include", "exclude")),
+    Setting(name="MAGMA_MODE", form=_one_of("exclude", "source", "prebuilt")),
+    Setting(name="MAGMA_VERSION", form=REFERENCE),
+    Setting(name="MAGMA_URL", form=REPOSITORY),
+    Setting(name="TORCH_NVCC_FLAGS", form=WORDS),
+    Setting(name="TORCH_BUILD_FLAGS", form=_or_empty(FLAGS)),
+    Setting(name="COMPANION_BUILD_FLAGS", form=_or_empty(FLAGS)),
+    Setting(name="PYTORCH_URL", form=REPOSITORY),
+    Setting(name="PYTORCH_COMMIT", form=_or_empty(COMMIT)),
+    Setting(name="TORCHVISION_URL", form=REPOSITORY),
+    Setting(name="TORCHVISION_COMMIT", form=_or_empty(COMMIT)),
+    Setting(name="TORCHAUDIO_URL", form=REPOSITORY),
+    Setting(name="TORCHAUDIO_COMMIT", form=_or_empty(COMMIT)),
+    Setting(name="TORCHTEXT_URL", form=REPOSITORY),
+    Setting(name="TORCHTEXT_COMMIT", form=_or_empty(COMMIT)),
     Setting(name="USE_CUDA", form=SWITCH),
     Setting(name="CUDA_VERSION", form=CUDA),
     Setting(name="CUDNN_VERSION", form=_or_empty(_one_of("7", "8", "9"))),
@@ -235,13 +302,21 @@ SETTINGS = (
     Setting(name="BUILD_IMAGE", form=IMAGE),
     Setting(name="TRAIN_IMAGE", form=IMAGE),
     Setting(name="PLAIN_IMAGE", form=IMAGE, help="is the base image of the services without CUDA"),
-    Setting(name="PYTHON_VERSION", form=PYTHON),
+    Setting(name="CLEAN", form=_or_empty(WORD)),
     Setting(name="UV_VERSION", form=VERSION),
+    Setting(name="PYTHON_VERSION", form=PYTHON),
     Setting(name="GPUS", form=GPUS, help="is which GPUs the container sees: all, or numbers or UUIDs, like 0 or 0,2"),
     Setting(name="IPC", form=_one_of("private", "host"), help="is whose shared memory the container uses"),
     Setting(name="SHM_SIZE", form=SIZE, help="is the size of the container's own shared memory"),
     Setting(name="NETWORK", form=_one_of("bridge", "host", "none"), help="is the container's network"),
     Setting(name="WHEELHOUSE", form=NON_EMPTY, help="is a folder of wheels that is asked before any index"),
+    Setting(
+        name="SOURCES", form=NON_EMPTY, help="is a folder of source trees that are compiled instead of cloned ones"
+    ),
+    Setting(name="MAX_JOBS", form=_or_empty(JOBS), help="is how many compilers run at once; empty asks the builder"),
+    Setting(
+        name="CCACHE_REMOTE_STORAGE", form=ANYTHING, help="is a compiler cache that hosts share, like redis://host:6379"
+    ),
     Setting(
         name="CA_BUNDLE", form=_or_empty(ABSOLUTE), help="is the host's CA certificates, where the usual ones do not do"
     ),
@@ -255,6 +330,28 @@ SETTINGS = (
 )
 
 NAMES = {row.name: row for row in SETTINGS}
+# What earlier templates called it. CC is no name for anything else: in a shell it is the C compiler.
+RENAMED = {
+    "CC": "CCA",
+    "CCC": "CCA",
+    "TORCH_CUDA_ARCH_LIST": "CCA",
+    "TORCH_URL": "PYTORCH_URL",
+    "VISION_URL": "TORCHVISION_URL",
+    **{
+        name: f"TORCH_BUILD_FLAGS='{name}=1'"
+        for name in (
+            "BUILD_CAFFE2",
+            "BUILD_CAFFE2_OPS",
+            "BUILD_TEST",
+            "USE_NNPACK",
+            "USE_PRECOMPILED_HEADERS",
+            "USE_QNNPACK",
+        )
+    },
+    "USE_FFMPEG": "COMPANION_BUILD_FLAGS='USE_FFMPEG=1'",
+}
+# What to build or fetch: PyTorch first.
+TAGS = ("PYTORCH_VERSION_TAG", "TORCHVISION_VERSION_TAG", "TORCHAUDIO_VERSION_TAG", "TORCHTEXT_VERSION_TAG")
 
 
 def find(name: str, source: str) -> Setting:
@@ -265,6 +362,8 @@ def find(name: str, source: str) -> Setting:
     """
     if name in NAMES:
         return NAMES[name]
+    if name in RENAMED:
+        raise CressetError(f"{source}: {name} is an old name", f"write {RENAMED[name]}")
     near = get_close_matches(name.upper(), NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else "`invoke config` lists all settings"
     raise CressetError(f"{source}: there is no setting {name!r}", hint)
@@ -276,6 +375,8 @@ def refuse_misspelt(name: str, source: str) -> None:
     Raises:
         CressetError: with the name that is meant.
     """
+    if name in RENAMED:
+        raise CressetError(f"{source}: {name} is an old name", f"write {RENAMED[name]}")
     if near := get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85):
         raise CressetError(f"{source}: there is no setting {name!r}", f"did you mean {near[0]}?")
 
@@ -289,6 +390,7 @@ def parse_assignments(texts: list[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
+        name = "CCA" if name in {"CC", "CCC"} else name
         if not equals or not name:
             raise CressetError(f"--set: {text!r} is not NAME=VALUE", "write it like --set CUDA_VERSION=13.0.3")
         find(name, "--set").check(value, "--set")

@@ -15,6 +15,16 @@ from cresset import settings
 # A setting, a value it cannot have, and words of the hint. The first row of each setting is also tried by --set, in
 # `.env` and in the shell: let it be one that Compose has nothing against, and not an empty one.
 VALUES = (
+    ("CCA", "8,6", "write 8.6"),
+    ("CCA", "Ampere", "write 8.6"),
+    ("CCA", "8.6+PTX,9.0", "write 8.6"),
+    ("CCA", "86", "write 8.6"),
+    ("TORCH_BUILD_FLAGS", "USE_KINETO", "USE_DISTRIBUTED=0"),
+    ("TORCH_BUILD_FLAGS", "A=$(id)", "USE_DISTRIBUTED=0"),
+    ("PYTORCH_URL", "https://me:secret@example.org/torch.git", "without a password"),
+    ("PYTORCH_COMMIT", "5c48869", "all its 40 digits"),
+    ("MAX_JOBS", "0", "from 1 on"),
+    ("MAGMA_MODE", "", "source or prebuilt"),
     ("BUILD_MODE", "maybe", "write exclude"),
     ("BUILD_MODE", "", "write exclude"),
     ("USE_CUDA", "yes", "write 0 or 1"),
@@ -39,10 +49,8 @@ VALUES = (
     ("PYTHON_VERSION", "3.012", "like 3.12"),
     ("PYTHON_VERSION", "3.12.", "like 3.12"),
     ("PYTHON_VERSION", "", "like 3.12"),
-    ("PYTORCH_VERSION_TAG", "main", "like v2.14.1"),
-    ("PYTORCH_VERSION_TAG", "V2.13.0", "like v2.14.1"),
+    ("PYTORCH_VERSION_TAG", "v2 14", "like v2.14.1"),
     ("PYTORCH_VERSION_TAG", "", "like v2.14.1"),
-    ("TORCHVISION_VERSION_TAG", "nightly", "like v2.14.1"),
     ("UV_VERSION", "newest", "like 0.13.8"),
     ("PYTORCH_INDEX_URL", "https://me:secret@example.org/whl", "INDEX_URL, which is a secret"),
     ("PYTORCH_INDEX_URL", "ftp://example.org", "secret"),
@@ -205,6 +213,25 @@ MISTAKES = (
         words=("config", "--service", "cpu", "--set", "USE_CUDA=1"),
         says="--set USE_CUDA: the service cpu fixes it to '0'",
         hint="another --service",
+    ),
+    *(
+        Mistake(
+            name=f"{tag} without compiling",
+            words=("config", "--set", f"{name}={tag}"),
+            says=f"{name} (from --set): '{tag}' is not a release",
+            hint="like v2.14.1",
+        )
+        for name, tag in (
+            ("PYTORCH_VERSION_TAG", "main"),
+            ("PYTORCH_VERSION_TAG", "V2.13.0"),
+            ("TORCHVISION_VERSION_TAG", "nightly"),
+        )
+    ),
+    Mistake(
+        name="compiling for no GPU",
+        words=(*BUILD, "--set", "BUILD_MODE=include"),
+        says="BUILD_MODE=include with USE_CUDA=1 needs CCA",
+        hint="nvidia-smi --query-gpu=compute_cap",
     ),
     Mistake(
         name="a folder that is not there",

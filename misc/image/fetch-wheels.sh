@@ -9,7 +9,16 @@ picked=$1
 out=$2
 variant=$(variant)
 if [ "$PYTORCH_FETCH_NIGHTLY" = 1 ]; then channel=/nightly; else channel=; fi
-index=${PYTORCH_INDEX_URL:-https://download.pytorch.org/whl$channel/$variant}
+# Releases before 1.11 are on one page of links (pytorch.org/get-started/previous-versions).
+case "$PYTORCH_FETCH_NIGHTLY-${PYTORCH_VERSION_TAG#v}" in
+    0-0.* | 0-1.[0-9] | 0-1.[0-9].* | 0-1.10 | 0-1.10.*) official=https://download.pytorch.org/whl/torch_stable.html ;;
+    *) official=https://download.pytorch.org/whl$channel/$variant ;;
+esac
+index=${PYTORCH_INDEX_URL:-$official}
+case "$index" in
+    *.html) from="--no-index --find-links $index" ;;
+    *) from="--index-url $index" ;;
+esac
 
 mkdir -p "$out"
 /opt/uv/bin/uv venv --quiet --seed --python "$PYTHON_VERSION" /tmp/fetch
@@ -26,7 +35,7 @@ if [ "$PYTORCH_FETCH_NIGHTLY" = 1 ]; then
     done)
     # With dependencies, because nightlies of one day belong together and their triton is on this index alone.
     # shellcheck disable=SC2086 # requirements are words
-    /tmp/fetch/bin/pip --quiet download --pre --only-binary :all: --index-url "$index" --dest /tmp/nightly $wanted
+    /tmp/fetch/bin/pip --quiet download --pre --only-binary :all: $from --dest /tmp/nightly $wanted
     for wheel in /tmp/nightly/torch*.whl /tmp/nightly/*triton*.whl; do
         if [ -e "$wheel" ]; then install -m 644 "$wheel" "$out"; fi
     done
@@ -43,10 +52,11 @@ download_version() { # NAME VERSION PIP-OPTION...
 }
 
 wanted_wheels > /tmp/wanted
+# shellcheck disable=SC2086 # options are words
 while read -r name version; do
     if download_version "$name" "$version" --no-index --find-links "$picked" 2> /tmp/reason; then
         echo "$name $version: from the wheelhouse"
-    elif download_version "$name" "$version" --index-url "$index" 2> /tmp/reason; then
+    elif download_version "$name" "$version" $from 2> /tmp/reason; then
         echo "$name $version: from $index"
     else
         cat /tmp/reason >&2

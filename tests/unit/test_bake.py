@@ -26,7 +26,7 @@ BUILD = {
 @pytest.fixture
 def target() -> Any:
     service = compose.Service(name="cpu", image="cresset:cpu-me", build=BUILD)
-    return json.loads(bake.define(MODEL, service, compose_version="2.26.1"))["target"]["cpu"]
+    return json.loads(bake.define(MODEL, service, bake.product_of(service), compose_version="2.26.1"))["target"]["cpu"]
 
 
 def test_a_target_is_what_compose_would_build(target: Any) -> None:

@@ -23,12 +23,13 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 FLOORS = (
     {"errors", "data", "hardware", "remedies"},
     {"devices", "engine", "files", "host", "rawjson", "shell_words"},
-    {"compose", "disk", "instructions", "inventory", "progress", "settings", "wheels"},
-    {"bake", "dockerfile", "live", "override_file", "requirements", "transcript"},
+    {"compat", "compose", "disk", "instructions", "inventory", "progress", "settings", "wheels"},
+    {"bake", "dockerfile", "live", "override_file", "requirements", "sources", "transcript"},
     {"configuration", "display"},
-    {"env_file"},
+    {"env_file", "family"},
     {"availability"},
-    {"base_image", "build", "container", "environment", "upkeep"},
+    {"base_image", "build", "container", "contents", "environment", "upkeep"},
+    {"build_family", "matrix", "ship"},
     {"tasks"},
 )
 # Known to the last stages only, or to no stage at all.

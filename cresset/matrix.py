@@ -1,0 +1,140 @@
+"""Several configurations at once: what a file of them says, and their builds side by side."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from cresset import files, settings
+from cresset.errors import CressetError
+from cresset.live import duration
+from cresset.progress import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One configuration.
+
+    Attributes:
+        name: what to call it; its image is cresset:NAME unless it sets IMAGE_NAME.
+        service: the service; empty takes the setting SERVICE.
+        overrides: its settings.
+    """
+
+    name: str
+    service: str = ""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How one configuration ended: the seconds it took, what was executed, and why it failed, empty if it did not."""
+
+    case: Case
+    seconds: float
+    outcome: Outcome | None = None
+    problem: str = ""
+
+
+def read(text: str | None, name: str) -> list[Case]:
+    """Return the configurations of a YAML list: mappings of settings, each with a `name` and perhaps a `service`.
+
+    Raises:
+        CressetError: no text, no such list, no such setting, a value it cannot have, a name that stands there twice.
+    """
+    if text is None:
+        raise CressetError(f"{name} is not there", "name a file; a relative path begins at the checkout")
+    try:
+        rows = yaml.load(text, yaml.CBaseLoader)  # noqa: S506 - it makes texts, lists and mappings only
+    except yaml.YAMLError as error:
+        raise CressetError(f"{name} is no YAML: {str(error).splitlines()[0]}", _HINT) from None
+    if not isinstance(rows, list) or not rows:
+        raise CressetError(f"{name} is no list of configurations", _HINT)
+    cases = [_read_case(row, f"{name}, configuration {number}") for number, row in enumerate(rows, start=1)]
+    images = [case.overrides["IMAGE_NAME"] for case in cases]
+    for image in images:
+        if images.count(image) > 1:
+            raise CressetError(f"{name}: two configurations make the image {image}", "give each a name of its own")
+    return cases
+
+
+_HINT = "write it like: [{name: old, PYTORCH_VERSION_TAG: v2.6.0}, {name: new, PYTORCH_VERSION_TAG: v2.14.1}]"
+
+
+def _read_case(row: object, place: str) -> Case:
+    if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
+        raise CressetError(f"{place}: it is no mapping of settings", _HINT)
+    given = dict(row)
+    name, service = given.pop("name", ""), given.pop("service", "")
+    if not settings.WORD.accepts(name):
+        raise CressetError(f"{place}: its name {name!r} is not {settings.WORD.what}", settings.WORD.hint)
+    overrides = {"IMAGE_NAME": f"cresset:{name.lower()}", **given}
+    for key, value in overrides.items():
+        settings.find(key, place).check(value, place)
+    return Case(name=name, service=service, overrides=overrides)
+
+
+def run(
+    cases: Sequence[Case], build: Callable[[Case], Outcome | None], *, console: Console, at_once: int = 0
+) -> list[Result]:
+    """Build the configurations side by side; one that fails does not stop the others.
+
+    BuildKit runs a step that several of them need once, so they share what is common.
+
+    Args:
+        cases: the configurations.
+        build: builds one; a CressetError is its failure.
+        console: where to show how they end.
+        at_once: how many at a time; 0 for as many as there are processors.
+    """
+    results: dict[str, Result] = {}
+    console.print(f"Building {len(cases)} configurations: {', '.join(case.name for case in cases)}")
+    with ThreadPoolExecutor(max_workers=at_once or min(len(cases), os.cpu_count() or 1)) as pool:
+        running = {pool.submit(_timed, case, build): case for case in cases}
+        try:
+            for done in as_completed(running):
+                result = done.result()
+                results[result.case.name] = result
+                state = "failed" if result.problem else "done"
+                console.print(f"{result.case.name}: {state} after {duration(result.seconds)}", markup=False)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return [results[case.name] for case in cases]
+
+
+def show(results: Sequence[Result], *, console: Console) -> None:
+    """Show the table of results.
+
+    Raises:
+        CressetError: one of them failed.
+    """
+    table = Table("configuration", "image", "result", "time", "steps run", box=None, pad_edge=False)
+    for result in results:
+        run_ = str(len(result.outcome.executed)) if result.outcome else ""
+        state = "[red]failed[/]" if result.problem else "[green]built[/]"
+        table.add_row(result.case.name, result.case.overrides["IMAGE_NAME"], state, duration(result.seconds), run_)
+    console.print(table)
+    failed = [result for result in results if result.problem]
+    for result in failed:
+        console.print(f"{result.case.name}: {result.problem}", markup=False, soft_wrap=True)
+    if failed:
+        folder = files.RECORDS.relative_to(files.ROOT)
+        raise CressetError(f"{len(failed)} of {len(results)} configurations failed", f"their logs are in {folder}")
+
+
+def _timed(case: Case, build: Callable[[Case], Outcome | None]) -> Result:
+    began = time.monotonic()
+    try:
+        outcome = build(case)
+    except CressetError as error:
+        problem = ": ".join(filter(None, (str(error), error.hint)))
+        return Result(case=case, seconds=time.monotonic() - began, problem=problem)
+    return Result(case=case, seconds=time.monotonic() - began, outcome=outcome)

