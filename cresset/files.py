@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import stat
 import tempfile
@@ -92,6 +93,13 @@ def write(name: str, text: str, *, former: str | None, mode: int = 0o644) -> Non
             temporary.unlink(missing_ok=True)
 
 
+def keep(name: str, text: str) -> None:
+    """Write what is good to have another time; where that cannot be, it is not kept."""
+    with suppress(OSError, CressetError):
+        (ROOT / name).parent.mkdir(exist_ok=True)
+        write(name, text, former=read(name))
+
+
 def _place(temporary: Path, path: Path) -> None:
     try:
         os.link(temporary, path)  # unlike a renaming, it fails where a file has appeared in the meantime
@@ -146,10 +154,16 @@ def folders(path: str) -> frozenset[str]:
 
 
 def new_record(stem: str) -> Path | None:
-    """Return the path of a build record to write, None where the checkout cannot be written."""
-    try:
-        RECORDS.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    # The process's number, because two builds may begin in one second.
-    return RECORDS / f"{stem}-{os.getpid()}.jsonl" if os.access(RECORDS, os.W_OK) else None
+    """Make an empty build record and return its path, None where the checkout cannot be written."""
+    # Two builds may begin in one second, of two processes or of one: `all`, `matrix`.
+    for number in itertools.count():
+        path = RECORDS / f"{stem}-{os.getpid()}{f'-{number}' if number else ''}.jsonl"
+        try:
+            RECORDS.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            continue
+        except OSError:
+            return None
+        return path
+    return None

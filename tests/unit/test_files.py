@@ -98,3 +98,21 @@ def test_a_turn_is_had_and_left(checkout: Path) -> None:
         assert (checkout / ".cresset" / "up.lock").exists()
     with files.turn("up"):
         pass
+
+
+def test_builds_that_begin_in_one_second_have_a_record_each(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "RECORDS", checkout / "builds")
+    made = [files.new_record("20200101T000000Z-cpu") for _ in range(3)]
+    assert len({*made}) == 3
+    assert all(path and path.stat().st_mode & 0o777 == 0o600 for path in made)
+
+
+def test_where_nothing_can_be_written_nothing_is_recorded_or_kept(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / "taken").write_text("")
+    monkeypatch.setattr(files, "RECORDS", checkout / "taken" / "builds")
+    assert files.new_record("20200101T000000Z-cpu") is None
+    files.keep("taken/commits.json", "{}")
+    files.keep("made/commits.json", "{}")
+    assert {path.name for path in checkout.rglob("*") if path.is_file()} == {"taken", "commits.json"}
