@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.resources
+import json
 import re
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from rich.console import Console
@@ -21,6 +23,8 @@ from cresset.rawjson import prune_records
 
 # Rows that a person adds to the tables of what goes with what.
 OWN_TABLES = "misc/compat.yaml"
+# What tags meant when they were last asked for.
+COMMITS = ".cresset/commits.json"
 
 
 def build(
@@ -133,10 +137,20 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
     def ask(url: str) -> dict[str, str] | str:
         return host.ask_repository(url.replace("https://github.com/", mirror) if mirror else url)
 
-    commits, warnings = sources.resolve(values, own=own, tables=tables(), ask=ask)
+    last = _last_commits()
+    commits, warnings = sources.resolve(values, own=own, tables=tables(), ask=ask, last=last)
+    if (now := last | sources.remembered(values, commits)) != last:
+        files.keep(COMMITS, json.dumps(now, indent=1))
     for warning in warnings:
         console.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     return replace(product, arguments={**product.arguments, **commits})
+
+
+def _last_commits() -> dict[str, str]:
+    with suppress(ValueError, CressetError):
+        kept = json.loads(files.read(COMMITS) or "{}")
+        return {str(key): str(value) for key, value in kept.items()} if isinstance(kept, dict) else {}
+    return {}
 
 
 def _check_requirements(resolved: Configuration, product: Product) -> dict[str, str]:

@@ -36,7 +36,12 @@ REPOSITORIES = (
 
 
 def resolve(
-    values: Mapping[str, str], *, own: frozenset[str], tables: Tables, ask: Asker
+    values: Mapping[str, str],
+    *,
+    own: frozenset[str],
+    tables: Tables,
+    ask: Asker,
+    last: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """Return the commits to build, as arguments, and warnings.
 
@@ -45,6 +50,8 @@ def resolve(
         own: the trees that the person's folder of sources has; nothing is cloned for them.
         tables: the commits of official releases.
         ask: asks a repository.
+        last: what tags meant when they were last asked for, as `remembered` returns it: the same build while a host
+            is away is found in the cache.
 
     Raises:
         CressetError: a repository answers and has no such tag, branch or commit, or the tag is another commit.
@@ -58,7 +65,11 @@ def resolve(
             continue
         answer = ask(url)
         if isinstance(answer, str):
-            warnings.append(f"{url} does not answer ({answer}): {prefix}_VERSION_TAG={tag} is not checked")
+            known = "" if given else (last or {}).get(_key(url, tag)) or _official(prefix, tag, url, tables)
+            taken = f"taken to be {known}" if known else "not checked"
+            warnings.append(f"{url} does not answer ({answer}): {prefix}_VERSION_TAG={tag} is {taken}")
+            if known:
+                commits[f"{prefix}_COMMIT"] = known
             continue
         commit = _commit(tag, answer)
         if commit is None:
@@ -72,6 +83,16 @@ def resolve(
         if commit and not given:
             commits[f"{prefix}_COMMIT"] = commit
     return commits, warnings
+
+
+def remembered(values: Mapping[str, str], commits: Mapping[str, str]) -> dict[str, str]:
+    """Return the commits by repository and tag, to be kept for a day when a host is away."""
+    prefixes = [one.prefix for one in REPOSITORIES if f"{one.prefix}_COMMIT" in commits]
+    return {_key(values[f"{it}_URL"], values[f"{it}_VERSION_TAG"]): commits[f"{it}_COMMIT"] for it in prefixes}
+
+
+def _key(url: str, tag: str) -> str:
+    return f"{url} {tag}"
 
 
 def _commit(tag: str, references: Mapping[str, str]) -> str | None:

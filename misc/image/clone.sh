@@ -22,13 +22,18 @@ if [ -d "$sources/mirror" ]; then
     git config --global protocol.file.allow always
 fi
 
-# Networks fail; what has arrived stays, so that each attempt has less to do. An answer is an answer.
+# Networks fail; what has arrived stays, so that each attempt has less to do. An answer is an answer, to which something
+# else may be asked; of a host that stays away nothing is.
+refusals="couldn't find remote ref|not our ref|unadvertised object|did not contain|shallow|[Rr]epository .*not found|does not exist"
 attempt() {
     pause=2
     until "$@" 2> /tmp/reason; do
         cat /tmp/reason >&2
-        if grep -qE "couldn't find remote ref|not our ref|[Rr]epository .*not found|does not exist" /tmp/reason; then return 1; fi
-        if [ "$pause" -gt 32 ]; then return 1; fi
+        if grep -qE "$refusals" /tmp/reason; then return 1; fi
+        if [ "$pause" -gt 32 ]; then
+            echo "cresset: $name: there is no way to $url, or to a submodule of it" >&2
+            exit 1
+        fi
         echo "cresset: trying again in $pause s: $*" >&2
         sleep "$pause"
         pause=$((pause * 2))
@@ -77,7 +82,7 @@ if [ -z "$here" ] && attempt git fetch --quiet --tags origin '+refs/heads/*:refs
     here=$(git rev-parse --verify --quiet "${commit:-$tag}^{commit}" || true)
 fi
 if [ -z "$here" ]; then
-    echo "cresset: $name: $url does not give ${commit:-$tag}: no such tag, branch or commit, or no way to it" >&2
+    echo "cresset: $name: $url does not give ${commit:-$tag}: no such tag, branch or commit" >&2
     exit 1
 fi
 if [ -n "$commit" ] && [ "$here" != "$commit" ]; then

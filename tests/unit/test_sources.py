@@ -29,9 +29,13 @@ VALUES = {
 
 
 def resolve(
-    values: Mapping[str, str], *, own: frozenset[str] = frozenset(), answer: Mapping[str, str] | str = ANSWER
+    values: Mapping[str, str],
+    *,
+    own: frozenset[str] = frozenset(),
+    answer: Mapping[str, str] | str = ANSWER,
+    last: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, str], list[str]]:
-    return sources.resolve({**VALUES, **values}, own=own, tables=TABLES, ask=lambda _: answer)
+    return sources.resolve({**VALUES, **values}, own=own, tables=TABLES, ask=lambda _: answer, last=last)
 
 
 def test_an_annotated_tag_is_the_commit_that_it_points_to() -> None:
@@ -74,9 +78,22 @@ def test_a_fork_may_have_a_tag_of_the_same_name() -> None:
 
 
 def test_a_host_that_does_not_answer_is_a_warning() -> None:
-    commits, warnings = resolve({}, answer="no route to host")
+    commits, warnings = resolve({"PYTORCH_VERSION_TAG": "main"}, answer="no route to host")
     assert commits == {}
     assert "no route to host" in warnings[0]
+    assert warnings[0].endswith("PYTORCH_VERSION_TAG=main is not checked")
+
+
+def test_of_a_host_that_is_away_a_tag_is_what_it_was_last_time() -> None:
+    asked = VALUES | {"PYTORCH_VERSION_TAG": "main"}
+    last = sources.remembered(asked, resolve(asked)[0])
+    commits, warnings = resolve(asked, answer="no route to host", last=last)
+    assert commits == {"PYTORCH_COMMIT": "a" * 40}
+    assert warnings[0].endswith(f"PYTORCH_VERSION_TAG=main is taken to be {'a' * 40}")
+    assert resolve({"PYTORCH_VERSION_TAG": "topic"}, answer="no route to host", last=last)[0] == {}
+    # Nobody's word is needed for an official release, and the person's own stands.
+    assert resolve({}, answer="no route to host")[0] == {"PYTORCH_COMMIT": OFFICIAL}
+    assert resolve(asked | {"PYTORCH_COMMIT": "d" * 40}, answer="no route to host", last=last)[0] == {}
 
 
 def test_nothing_is_asked_for_a_tree_of_ones_own() -> None:
