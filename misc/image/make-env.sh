@@ -21,9 +21,10 @@ for wheel in "$dist"/*.whl; do
     echo "$name==${version%%-*}"
 done > "$prefix/constraints.txt"
 
-# The wheels by name from this folder alone, not by path: 'pip freeze' would name a folder that is gone.
+# The wheels by name from this folder alone, not by path: 'pip freeze' would name a folder that is gone. Without the
+# cache, because uv would take a wheel of that name and version from there, though PyTorch has been compiled anew.
 if [ -s "$prefix/constraints.txt" ]; then
-    "$uv" pip install --no-index --no-deps --find-links "$dist" --requirements "$prefix/constraints.txt"
+    "$uv" pip install --no-cache --no-index --no-deps --find-links "$dist" --requirements "$prefix/constraints.txt"
 fi
 "$uv" pip install --requirements "$prefix/constraints.txt" pip
 
