@@ -90,7 +90,8 @@ def _on_torch(resolved: Configuration, engine: Engine, product: Product, torch: 
     return replace(
         product,
         arguments={**made, **product.arguments},
-        contexts={**product.contexts, "dist": f"docker-image://{torch}"},
+        # The build stages' base image need not be there: BuildKit would look for it, though it runs none of them.
+        contexts={**product.contexts, **dict.fromkeys(("dist", "build-python"), f"docker-image://{torch}")},
     )
 
 
