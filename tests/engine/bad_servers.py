@@ -1,4 +1,4 @@
-"""Servers that fail: a registry that refuses, and an index of packages that breaks each first download off."""
+"""Servers that fail: a registry that refuses, an index of packages and a git server that break first downloads off."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import urllib.parse
 import urllib.request
@@ -54,8 +55,8 @@ def registry(folder: Path) -> Iterator[Registry]:
     """Give such a registry; it answers by TLS, with a certificate that nobody knows."""
     if shutil.which("openssl") is None:
         pytest.skip("a registry needs a certificate, and there is no openssl to make one")
-    gateway = _gateway()
-    names = ["-subj", "/CN=localhost", "-addext", f"subjectAltName=DNS:localhost,IP:{gateway}"]
+    host_ = gateway()
+    names = ["-subj", "/CN=localhost", "-addext", f"subjectAltName=DNS:localhost,IP:{host_}"]
     run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, "-out", "c"], cwd=folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "c", folder / "privkey.pem")
@@ -69,7 +70,7 @@ def registry(folder: Path) -> Iterator[Registry]:
         do_HEAD = do_GET  # noqa: N815 - the name is the library's
 
     with _serving(Refusing, context=context) as port:
-        yield Registry(local=f"localhost:{port}", bridge=f"{gateway}:{port}")
+        yield Registry(local=f"localhost:{port}", bridge=f"{host_}:{port}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,59 @@ def shop() -> Iterator[Shop]:
             return bytes(answer.read())
 
     with _serving(Cutting) as port:
-        yield Shop(host=f"{_gateway()}:{port}", asked=asked)
+        yield Shop(host=f"{gateway()}:{port}", asked=asked)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forge:
+    """A git server that breaks the first transfer of each repository off in its middle.
+
+    Attributes:
+        address: its URL for the steps of builds and for this host.
+        sent: the repositories whose data was asked for, each time.
+    """
+
+    address: str
+    sent: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def forge(folder: Path) -> Iterator[Forge]:
+    """Give such a server of the repositories below a folder."""
+    sent: list[str] = []
+
+    class Serving(_Quiet):
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            environment = {
+                "GIT_PROJECT_ROOT": str(folder),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "safe.directory",
+                "GIT_CONFIG_VALUE_0": "*",
+                "PATH_INFO": path,
+                "QUERY_STRING": query,
+                "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type") or "",
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding") or "",
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
+                "REMOTE_ADDR": "127.0.0.1",
+            }
+            argv = ["git", "http-backend"]
+            done = subprocess.run(argv, input=body, env={**os.environ, **environment}, capture_output=True, check=False)
+            head, _, answer = done.stdout.partition(b"\r\n\r\n")
+            headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+            code = int(headers.pop("Status", "200").split()[0])
+            if is_data := b"packfile\n" in answer:
+                sent.append(path.split("/")[-2])
+            half = is_data and sent.count(sent[-1]) == 1
+            self.answer(code, answer, kind=headers.pop("Content-Type", "text/plain"), half=half)
+
+        do_POST = do_GET  # noqa: N815 - the name is the library's
+
+    with _serving(Serving) as port:
+        yield Forge(address=f"http://{gateway()}:{port}", sent=sent)
 
 
 class _Quiet(http.server.BaseHTTPRequestHandler):
@@ -145,9 +198,9 @@ class _Quiet(http.server.BaseHTTPRequestHandler):
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if half else body)
-        if half and self.command == "GET":
+        if half and self.command != "HEAD":
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
@@ -173,7 +226,7 @@ def _serving(handler: type[_Quiet], *, context: ssl.SSLContext | None = None) ->
     server.server_close()
 
 
-def _gateway() -> str:
+def gateway() -> str:
     """Return the address by which containers reach this host."""
     return run(["docker", "network", "inspect", "bridge", "--format", _GATEWAY]).out.strip()
 

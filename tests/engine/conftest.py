@@ -14,6 +14,9 @@ import pytest
 from cresset import host
 from tests.engine.checkout import ROOT, Checkout, copy_repository, run
 from tests.engine.second_engine import SecondEngine, running
+from tests.engine.source_build import SourceBuild
+from tests.engine.source_build import made as made_source_build
+from tests.engine.source_build import redis as running_redis
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,6 +74,20 @@ def second_engine(base: str) -> Iterator[SecondEngine]:
     """An engine that tests may stop, restart and fill to the brim; it has the plain base image."""
     with running(base) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[str]:
+    """The address of a Redis for the steps of builds; empty where there is none."""
+    with running_redis() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def source_build(base: str, redis: str) -> Iterator[SourceBuild]:
+    """A checkout whose images were compiled from the stand-ins; tests put back what they change."""
+    with made_source_build(folder(), base, CCACHE_REMOTE_STORAGE=redis) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

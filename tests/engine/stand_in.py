@@ -12,6 +12,7 @@ from pathlib import Path
 
 TAG = "v2.13.0"
 VISION_TAG = "v0.28.0"
+LATER_TAG, LATER_VISION_TAG = "v2.13.99", "v0.28.99"  # each with a module more
 AUDIO_TAG = "v2.11.0"
 
 # Of torch: a CMake project that setup.py configures with the variables that PyTorch's own would forward.
@@ -115,24 +116,46 @@ def commit(folder: Path, tag: str = "") -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def make(mirror: Path) -> None:
-    """Make the repositories below a folder that is laid out like GitHub: pytorch/pytorch.git and its kin."""
+def make(mirror: Path, *, mark: str = "") -> None:
+    """Make the repositories below a folder that is laid out like GitHub: pytorch/pytorch.git and its kin.
+
+    Args:
+        mirror: the folder.
+        mark: a word for each C++ file, so that no compiler cache has seen one like it.
+    """
     adder = mirror / "stand-in" / "adder.git"
     _init(adder)
     write(adder, {"adder.h": "static inline int adder(int a, int b) { return a + b; }\n"})
     commit(adder)
-    torch = {"setup.py": _TORCH, "CMakeLists.txt": _CMAKE, "version.txt": "2.13.0a0\n", **_package("torch", _SECOND)}
+    torch = {
+        "setup.py": _TORCH,
+        "CMakeLists.txt": _CMAKE,
+        "version.txt": "2.13.0a0\n",
+        **_package("torch", _SECOND, mark),
+    }
     _make(mirror / "pytorch" / "pytorch.git", torch, tag=TAG, adder=adder)
     for repository, name, version, tag in (
         ("vision", "torchvision", "0.28.0a0", VISION_TAG),
         ("audio", "torchaudio", "2.11.0a0", AUDIO_TAG),
     ):
-        files = {"setup.py": _COMPANION.replace("@", name), "version.txt": f"{version}\n", **_package(name, _PLAIN)}
+        files = {
+            "setup.py": _COMPANION.replace("@", name),
+            "version.txt": f"{version}\n",
+            **_package(name, _PLAIN, mark),
+        }
         _make(mirror / "pytorch" / f"{repository}.git", files, tag=tag, adder=adder)
+    for repository, name, tag in (("pytorch", "torch", LATER_TAG), ("vision", "torchvision", LATER_VISION_TAG)):
+        write(mirror / "pytorch" / f"{repository}.git", {f"{name}/more.py": "more = 1\n"})
+        commit(mirror / "pytorch" / f"{repository}.git", tag)
 
 
-def _package(name: str, second: str) -> dict[str, str]:
-    return {f"{name}/__init__.py": _INIT.replace("@", name), f"{name}/first.cpp": _FIRST, f"{name}/second.cpp": second}
+def _package(name: str, second: str, mark: str) -> dict[str, str]:
+    files = {"first.cpp": _FIRST, "second.cpp": second}
+    marked = {
+        f"{name}/{file}": f'{text}extern const char* const {file[:-4]}_mark = "{name} {mark}";\n'
+        for file, text in files.items()
+    }
+    return {f"{name}/__init__.py": _INIT.replace("@", name), **marked}
 
 
 def _make(tree: Path, files: dict[str, str], *, tag: str, adder: Path) -> None:

@@ -1,0 +1,109 @@
+"""One compiles, others use it: two accounts on an engine that has built nothing, a compiler cache of hosts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.engine.checkout import Checkout, Result, run
+from tests.engine.conftest import folder
+from tests.engine.second_engine import SecondEngine
+from tests.engine.source_build import SourceBuild, read
+
+NUMBERS = (12345, 12346)
+PACKAGES = ("PYTORCH", "TORCHVISION", "TORCHAUDIO")
+
+
+@pytest.fixture(scope="module")
+def distant(source_build: SourceBuild, second_engine: SecondEngine) -> SecondEngine:
+    """An engine that has the torch image, as from a registry, and has built nothing."""
+    second_engine.folder.chmod(0o711)
+    second_engine.take(source_build.image("torch"))
+    return second_engine
+
+
+@pytest.fixture(scope="module")
+def accounts(base: str) -> Iterator[dict[int, Checkout]]:
+    """Two accounts, each with a fresh clone of its own."""
+    if os.getuid() != 0 or shutil.which("su") is None:
+        pytest.skip("only root can make an account, and it takes su to become one")
+    made = {number: Checkout(path=folder()) for number in NUMBERS}
+    for number, checkout in made.items():
+        run(["useradd", "--non-unique", "--create-home", "--uid", str(number), "--groups", "docker", name_of(number)])
+        run(["chown", "--recursive", f"{name_of(number)}:", str(checkout.path)])
+        become(number, f"PLAIN_IMAGE={base} {invoke(number)} env", cwd=checkout.path)
+    yield made
+    for number, checkout in made.items():
+        run(["userdel", "--force", "--remove", name_of(number)], check=False)
+        shutil.rmtree(checkout.path)
+
+
+def name_of(number: int) -> str:
+    return f"cresset-test-torch-{number}"
+
+
+def become(number: int, command: str, *, cwd: Path, check: bool = True) -> Result:
+    """Run a command as somebody who has just logged in."""
+    return run(["su", "--login", name_of(number), "--command", f"cd {shlex.quote(str(cwd))} && {command}"], check=check)
+
+
+def invoke(number: int) -> str:
+    """Return how an account calls Invoke: with this very Python if it may, otherwise with one of its own."""
+    ours = f"{shlex.quote(sys.executable)} -m invoke"
+    may = become(number, f"{ours} --version", cwd=Path("/"), check=False).code == 0
+    return ours if may else "bash misc/setup.sh invoke"
+
+
+def test_two_accounts_work_from_one_torch_image_and_compile_nothing(
+    source_build: SourceBuild, distant: SecondEngine, accounts: dict[int, Checkout]
+) -> None:
+    for number, checkout in accounts.items():
+        # Not even what the other one has built is there.
+        distant.docker("builder", "prune", "--all", "--force")
+        train = f"{source_build.name}-{number}"
+        words = f"build-train --torch-name {source_build.name}-torch --train-name {train}"
+        done = become(number, f"DOCKER_HOST={distant.address} {invoke(number)} {words}", cwd=checkout.path)
+        records = [*(checkout.path / ".cresset" / "builds").glob("*.jsonl")]
+        ran = read(done, records)
+        assert len(records) == 1
+        assert ran.build_stages == set()
+        assert {"make-env", "train-base", "train-env", "train-user-include", "train"} <= ran.stages
+        command = ["sh", "-c", "id --user && python -c 'import torch, torchvision; print(torch.add(20, 22))'"]
+        assert distant.docker("run", "--rm", f"pytorch_source:{train}", *command).lines == [str(number), "42"]
+
+
+def test_an_engine_that_has_compiled_nothing_finds_it_in_the_shared_compiler_cache(
+    source_build: SourceBuild, distant: SecondEngine, redis: str
+) -> None:
+    if not redis:
+        pytest.skip("there is no redis-server to start")
+    distant.take(source_build.checkout.setting("PLAIN_IMAGE"))
+    there = replace(source_build, checkout=replace(source_build.checkout, extra={"DOCKER_HOST": distant.address}))
+    done = there.do("build-torch", TORCHVISION_VERSION_TAG="", TORCHAUDIO_VERSION_TAG="")
+    assert "build-torch" in done.stages
+    # Both of its files; the one by which CMake looks at the compiler may have been found on the first engine, not sent.
+    assert re.fullmatch(
+        r"([23]) of 3 compilations found \(.*\), \1 of them in the remote store", done.compiled["torch"]
+    )
+
+
+def test_wheels_belong_to_whoever_takes_them_out(source_build: SourceBuild, accounts: dict[int, Checkout]) -> None:
+    number, checkout = next(iter(accounts.items()))
+    names = ("PLAIN_IMAGE", "SOURCES", "MKL_MODE", *(f"{one}_VERSION_TAG" for one in PACKAGES))
+    env = "".join(f" --set {name}={shlex.quote(source_build.checkout.setting(name))}" for name in names)
+    done = become(number, f"{invoke(number)} wheels --set BUILD_MODE=include{env}", cwd=checkout.path)
+    # The repositories are another account's; they were asked all the same, and what root compiled is found.
+    assert "Warning" not in done.out
+    record = max((checkout.path / ".cresset" / "builds").glob("*.jsonl"))
+    assert "build-torch" not in read(done, [record]).stages
+    files = [*(checkout.path / "dist").iterdir()]
+    assert len(files) == 4
+    assert {path.stat().st_uid for path in files} == {number}
