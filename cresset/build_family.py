@@ -78,7 +78,9 @@ def _on_torch(resolved: Configuration, engine: Engine, product: Product, torch: 
         made = family.arguments_of(labels, torch)
         # Nobody named it: it is taken if it is what would be built.
         if unlike := [name for name, value in made.items() if not _is_as_wanted(resolved, name, value)]:
-            console.print(f"{torch} was made with another {', '.join(unlike)}: what is asked for is built.")
+            console.print(
+                f"{torch} was made with another {', '.join(unlike)}: what is asked for is built.", soft_wrap=True
+            )
             return product
     if found := family.differences(resolved, made, torch):
         table = Table("setting", "given", "from", "made with, which counts", box=None, pad_edge=False)
@@ -117,8 +119,8 @@ def _labels(engine: Engine, image: str) -> dict[str, str]:
 def _compare(before: dict[str, str], after: dict[str, str], image: str, *, console: Console) -> None:
     lines = contents.differences(before, after)
     if not lines:
-        console.print(f"{image}: the same {len(after)} packages and wheels as before.")
+        console.print(f"{image}: the same {len(after)} packages and wheels as before.", soft_wrap=True)
         return
-    console.print(f"{image} differs from the one before:")
+    console.print(f"{image} differs from the one before:", soft_wrap=True)
     for line in lines:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
