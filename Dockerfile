@@ -456,9 +456,11 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
     --mount=from=scripts,source=/wheel.sh,target=/run/cresset/wheel.sh \
     --mount=from=scripts,source=/make-build-env.sh,target=/run/cresset/make-build-env.sh \
+    --mount=from=scripts,source=/bundle-libraries.py,target=/run/cresset/bundle-libraries.py \
     --mount=from=scripts,source=/build-extensions.sh,target=/run/cresset/build-extensions.sh \
     --mount=from=pick-extensions,source=/tmp/extensions/requirements.txt,target=/run/cresset/requirements.txt \
     --mount=from=torch-wheels,source=/tmp/dist,target=/tmp/torch \
+    --mount=type=cache,id=cresset-extensions,target=/var/cache/cresset-extensions \
     --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
     --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
     --mount=type=secret,id=ca --mount=type=secret,id=index_url \

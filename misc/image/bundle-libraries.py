@@ -6,7 +6,6 @@ the loader looks first, into the folder of the libraries that need them, as in t
 the C and C++ runtimes, which are everywhere, and CUDA, cuDNN, NCCL and the driver, which base image or host have.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,38 +14,56 @@ import tempfile
 from pathlib import Path
 
 OUTSIDE = re.compile(
-    r"(ld-linux.*|lib(c|m|dl|rt|pthread|util|gcc_s|stdc\+\+|cuda|cudart|cudnn.*|cublas.*|cufft.*|curand|cusolver.*"
-    r"|cusparse.*|cufile.*|cupti|nvrtc.*|nvJitLink|nvToolsExt|nvjpeg|nccl|nvidia.*|torch.*|c10.*|caffe2.*|shm|python3.*))\.so.*"
+    r"lib(c|m|mvec|dl|rt|pthread|resolv|util|gcc_s|stdc\+\+|cuda|cudart|cudnn.*|cudss.*|cublas.*|cufft.*|cufile.*|cupti|curand"
+    r"|cusolver.*|cusparse.*|nccl|nv.*|torch.*|c10.*|caffe2.*|shm|python3.*)\.so.*|ld-linux.*"
 )
 
 
-def missing(library: Path, folder: Path) -> dict[str, str]:
-    """Return what a library needs that the wheel has not: name to path on this system."""
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(folder)}
-    listed = subprocess.run(["ldd", library], capture_output=True, text=True, env=environment, check=False).stdout
-    found = re.findall(r"^\s+(\S+) => (/\S+)", listed, re.MULTILINE)
-    return {name: path for name, path in found if not OUTSIDE.fullmatch(name) and not path.startswith(str(folder))}
+def output_of(*command: str | Path) -> str:
+    """Return what a command prints; nothing where it fails, as ldd does with what is no library."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
-def bundle(tree: Path) -> list[str]:
-    """Copy the missing libraries beside those that need them; return their names."""
-    copied: list[str] = []
-    for folder in sorted({path.parent for path in tree.rglob("*.so*")}):
-        # A package's own library folder comes first in the search path of its extensions.
-        home = next((place for place in (folder / "lib", folder) if place.is_dir()), folder)
-        for library in sorted(folder.glob("*.so*")):
-            for name, path in sorted(missing(library, home).items()):
-                shutil.copy(path, home / name)
-                subprocess.run(["patchelf", "--set-rpath", "$ORIGIN", home / name], check=True)
-                copied.append(name)
-            if home == folder and copied:
-                paths = subprocess.run(
-                    ["patchelf", "--print-rpath", library], capture_output=True, text=True, check=True
-                )
-                if "$ORIGIN" not in paths.stdout.split(":"):
-                    joined = ":".join(filter(None, ["$ORIGIN", paths.stdout.strip()]))
-                    subprocess.run(["patchelf", "--set-rpath", joined, library], check=True)
-    return sorted(set(copied))
+def needed(library: Path, tree: Path) -> dict[str, Path]:
+    """Return what a library of a package's tree takes from this system, and what that needs itself: name to path."""
+    where = dict(re.findall(r"^\s+(\S+) => (/\S+)", output_of("ldd", library), re.MULTILINE))
+    found: dict[str, Path] = {}
+    pending = [library]
+    while pending:
+        # Step by step: what a library that stays outside needs stays outside too.
+        for name in output_of("patchelf", "--print-needed", pending.pop()).split():
+            path = Path(where.get(name, tree / name))
+            if name not in found and tree not in path.parents and not OUTSIDE.fullmatch(name):
+                found[name] = path
+                pending.append(path)
+    return found
+
+
+def add_to_search_path(library: Path, folder: str) -> None:
+    """Make a library look into a folder, which begins at its own place, before all others."""
+    folders = output_of("patchelf", "--print-rpath", library).strip().split(":")
+    if folder not in folders:
+        joined = ":".join(filter(None, [folder, *folders]))
+        subprocess.run(["patchelf", "--set-rpath", joined, library], check=True)
+
+
+def bundle(tree: Path, name: str) -> list[str]:
+    """Copy into a package's tree what its libraries lack, and let them find it; return the names."""
+    copied: set[str] = set()
+    for library in sorted(path for path in tree.rglob("*.so*") if path.is_file()):
+        folder = library.parent
+        # What lies beside no package would be everybody's.
+        home = tree / f"{name}.libs" if folder == tree else folder / "lib" if (folder / "lib").is_dir() else folder
+        lacks = needed(library, tree)
+        for wanted, path in sorted(lacks.items()):
+            home.mkdir(exist_ok=True)
+            if not (home / wanted).exists():
+                shutil.copy(path, home / wanted)
+                subprocess.run(["patchelf", "--set-rpath", "$ORIGIN", home / wanted], check=True)
+                copied.add(wanted)
+        if lacks:
+            add_to_search_path(library, "/".join(["$ORIGIN", *home.relative_to(folder).parts]))
+    return sorted(copied)
 
 
 wheel, out = sys.argv[1:]
@@ -55,7 +72,7 @@ with tempfile.TemporaryDirectory() as work:
         [sys.executable, "-m", "wheel", "unpack", "--dest", work, wheel], check=True, stdout=subprocess.DEVNULL
     )
     (tree,) = Path(work).iterdir()
-    names = bundle(tree)
+    names = bundle(tree, Path(wheel).name.split("-")[0])
     if names:
         print(f"{Path(wheel).name}: with {', '.join(names)} inside")
         subprocess.run(

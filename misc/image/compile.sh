@@ -46,7 +46,10 @@ export CMAKE_BUILD_PARALLEL_LEVEL="$MAX_JOBS"
 # configured, ninja's counter now and then, and on failure what went wrong.
 quietly() {
     log=/tmp/compile.log
-    { "$@" 2>&1 && echo 0 > /tmp/compile.code || echo $? > /tmp/compile.code; } | tee "$log" | awk '
+    # mawk, the awk of Debian and Ubuntu, would hold its input back until there is much of it.
+    case "$(awk -W version 2>&1)" in mawk*) at_once="-W interactive" ;; *) at_once= ;; esac
+    # shellcheck disable=SC2086 # options are words
+    { "$@" 2>&1 && echo 0 > /tmp/compile.code || echo $? > /tmp/compile.code; } | tee "$log" | awk $at_once '
         match($0, /^\[[0-9]+\/[0-9]+\]/) {
             split(substr($0, 2, RLENGTH - 2), count, "/")
             if (count[2] >= 20) compiling = 1
@@ -59,9 +62,11 @@ quietly() {
     code=$(cat /tmp/compile.code)
     if [ "$code" != 0 ]; then
         echo "cresset: compiling failed with $MAX_JOBS jobs; what the compiler said:" >&2
-        grep -n -A 12 -E '^FAILED:|: (fatal )?error:|^CMake Error|Killed' "$log" | tail -n 60 | cut -c1-300 >&2 || true
+        { grep -n -A 12 -E '^FAILED:|: (fatal )?error:|^CMake Error|Killed' "$log" || tail -n 20 "$log"; } \
+            | tail -n 60 | cut -c1-300 >&2
         if grep -qE 'Killed|signal terminated|std::bad_alloc|out of memory' "$log"; then
-            echo "cresset: the compiler was killed for memory: $MAX_JOBS jobs with $(memory) MiB free; set MAX_JOBS=$(((MAX_JOBS + 1) / 2))" >&2
+            if [ "$MAX_JOBS" -gt 1 ]; then advice="set MAX_JOBS=$((MAX_JOBS / 2))"; else advice="the builder needs more"; fi
+            echo "cresset: the compiler was killed for memory: $MAX_JOBS jobs with $(memory) MiB free; $advice" >&2
         fi
         return "$code"
     fi

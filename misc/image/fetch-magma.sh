@@ -9,10 +9,19 @@ case "$MAGMA_URL" in
     *) url=$MAGMA_URL ;;
 esac
 mkdir -p "$1"
-curl --fail --silent --show-error --location --retry 5 --continue-at - --output /tmp/magma.archive "${url%%#*}"
+archive=$(mktemp)
+fail() { # LINE
+    echo "cresset: MAGMA_URL: $1" >&2
+    exit 1
+}
+curl --fail --silent --show-error --location --retry 5 --continue-at - --output "$archive" "${url%%#*}" \
+    || fail "${url%%#*} cannot be fetched"
+sum=$(sha256sum < "$archive" | cut -d ' ' -f 1)
 case "$url" in
-    *'#sha256='*) echo "${url##*#sha256=}  /tmp/magma.archive" | sha256sum --check --quiet ;;
-    *) echo "cresset: no checksum in MAGMA_URL; this one is #sha256=$(sha256sum < /tmp/magma.archive | cut -d ' ' -f 1)" ;;
+    *"#sha256=$sum") ;;
+    *'#'*) fail "the archive is #sha256=$sum, which is not what is written behind its address" ;;
+    *) echo "cresset: no checksum in MAGMA_URL; this one is #sha256=$sum" ;;
 esac
-tar -xf /tmp/magma.archive -C "$1"
-test -e "$1/include/magma.h" || { echo "cresset: ${url%%#*} holds no MAGMA: include/magma.h is missing" >&2; exit 1; }
+tar -xf "$archive" -C "$1" || fail "${url%%#*} is no archive"
+rm "$archive"
+test -e "$1/include/magma.h" || fail "${url%%#*} holds no MAGMA: include/magma.h is missing"

@@ -36,16 +36,18 @@ if [ "$USE_CUDA" = 1 ]; then
     command -v nvcc > /dev/null || fail "$BUILD_IMAGE has no nvcc" "take an image of flavor devel: IMAGE_FLAVOR=devel"
     known=$(nvcc --list-gpu-code 2> /dev/null || true)
     for item in $(echo "$CCA" | tr ';' ' '); do
-        code=sm_$(echo "${item%+PTX}" | tr -d .)
+        # What is special to one architecture (9.0a) is not listed by itself.
+        code=sm_$(echo "${item%+PTX}" | tr -d .a)
         echo "$known" | grep -qx "$code" || [ -z "$known" ] \
             || fail "nvcc of CUDA $CUDA_VERSION does not compile for ${item%+PTX} ($code)" "it knows $(echo "$known" | tr '\n' ' ')"
     done
     echo '__global__ void f() {} int main() { f<<<1, 1>>>(); }' > "$work/main.cu"
     nvcc -o "$work/cuda" "$work/main.cu" || fail "nvcc does not work with gcc $gcc" "choose an older distribution, or a newer CUDA_VERSION"
-    cudnn=$(find /usr/include /usr/local/cuda/include -name cudnn_version.h 2> /dev/null | head -n 1)
+    # -H: in NVIDIA's images the second folder is a link.
+    cudnn=$(find -H /usr/include /usr/local/cuda/include -name cudnn_version.h 2> /dev/null | head -n 1)
     # PyTorch itself only warns, and is then built without.
     [ -n "$cudnn" ] || fail "$BUILD_IMAGE has no cuDNN" "take a base image with cudnn in its tag"
-    nccl=$(find /usr/include /usr/local/cuda/include -name nccl.h 2> /dev/null | head -n 1)
+    nccl=$(find -H /usr/include /usr/local/cuda/include -name nccl.h 2> /dev/null | head -n 1)
     [ -n "$nccl" ] || echo "cresset: preflight: no NCCL in $BUILD_IMAGE: PyTorch will have no backend nccl" >&2
 fi
 
