@@ -57,10 +57,10 @@ def build(
             f"run: docker compose --profile {service.name} up --build --detach",
         )
     product = product or bake.product_of(service)
-    if "dist" not in product.contexts:
-        product = _with_commits(resolved, product, console=console)
     read = _check_requirements(resolved, product)
     check_combination(resolved)
+    if "dist" not in product.contexts:
+        product = _with_commits(resolved, product, console=console)
     definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
     builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
     if mode != "quiet" and not engine.dry_run:

@@ -58,7 +58,11 @@ def read(text: str | None, name: str) -> list[Case]:
     if not isinstance(rows, list) or not rows:
         raise CressetError(f"{name} is no list of configurations", _HINT)
     cases = [_read_case(row, f"{name}, configuration {number}") for number, row in enumerate(rows, start=1)]
+    names = [case.name for case in cases]
     images = [case.overrides["IMAGE_NAME"] for case in cases]
+    for word in names:
+        if names.count(word) > 1:
+            raise CressetError(f"{name}: two configurations are called {word}", "give each a name of its own")
     for image in images:
         if images.count(image) > 1:
             raise CressetError(f"{name}: two configurations make the image {image}", "give each a name of its own")
@@ -93,7 +97,12 @@ def run(
         build: builds one; a CressetError is its failure.
         console: where to show how they end.
         at_once: how many at a time; 0 for as many as there are processors.
+
+    Raises:
+        CressetError: so many builds there cannot be.
     """
+    if at_once < 0:
+        raise CressetError(f"--at-once: {at_once} is no number of builds", "write 1 or more, or leave it out")
     results: dict[str, Result] = {}
     console.print(f"Building {len(cases)} configurations: {', '.join(case.name for case in cases)}")
     with ThreadPoolExecutor(max_workers=at_once or min(len(cases), os.cpu_count() or 1)) as pool:

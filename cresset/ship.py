@@ -59,7 +59,9 @@ def wheels(resolved: Configuration, engine: Engine, *, dest: str, console: Conso
 def _write_sums(place: Path, names: list[str]) -> None:
     """Write the checksums as `sha256sum --check` reads them, those of wheels that were there before kept."""
     file = place / SUMS
-    lines = dict(line.split("  ", 1)[::-1] for line in file.read_text().splitlines()) if file.exists() else {}
+    # A person may have written there; what is no checksum is not kept.
+    before = file.read_text(errors="replace") if file.exists() else ""
+    lines = {name: digest for digest, name in re.findall(r"^([0-9a-f]{64})  (.+)$", before, re.MULTILINE)}
     lines |= {name: _sum(place / name) for name in names}
     kept = {name: digest for name, digest in sorted(lines.items()) if (place / name).exists()}
     file.write_text("".join(f"{digest}  {name}\n" for name, digest in kept.items()))

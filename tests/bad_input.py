@@ -178,6 +178,17 @@ class Mistake:
 
 
 BUILD = ("build-only", "--dry-run")
+# What earlier templates had, and what to write today. CC and CCC are understood on the command line.
+OLD_NAMES = (
+    ("CC", "CCA"),
+    ("CCC", "CCA"),
+    ("TORCH_CUDA_ARCH_LIST", "CCA"),
+    ("TORCH_URL", "PYTORCH_URL"),
+    ("VISION_URL", "TORCHVISION_URL"),
+    ("USE_NNPACK", "TORCH_BUILD_FLAGS='USE_NNPACK=1'"),
+    ("BUILD_TEST", "TORCH_BUILD_FLAGS='BUILD_TEST=1'"),
+    ("USE_FFMPEG", "COMPANION_BUILD_FLAGS='USE_FFMPEG=1'"),
+)
 OTHER_PROJECT = b"services: { other: { image: other } }\n"
 
 MISTAKES = (
@@ -234,6 +245,28 @@ MISTAKES = (
         hint="nvidia-smi --query-gpu=compute_cap",
     ),
     Mistake(
+        name="the number of a conda package as MAGMA's version",
+        words=(
+            *BUILD,
+            "--set=BUILD_MODE=include",
+            "--set=CCA=8.6",
+            "--set=MAGMA_MODE=source",
+            "--set=MAGMA_VERSION=121",
+        ),
+        says="MAGMA_VERSION=121 is a CUDA's number, not a release of MAGMA",
+        hint="like v2.9.0",
+    ),
+    *(
+        Mistake(
+            name=f"{name}, an old name, by --set",
+            words=("config", "--set", f"{name}=1"),
+            says=f"--set: {name} is an old name",
+            hint=f"write {hint}",
+        )
+        for name, hint in OLD_NAMES
+        if name not in {"CC", "CCC"}
+    ),
+    Mistake(
         name="a folder that is not there",
         words=(*BUILD, "--set", "WHEELHOUSE=/nowhere"),
         says="WHEELHOUSE (from --set): there is no folder /nowhere",
@@ -253,6 +286,10 @@ MISTAKES = (
     ),
     Mistake(name=".env is missing", words=("up",), files={".env": None}, says=".env is missing", hint="invoke env"),
     Mistake(name="a misspelt name in .env", env="GPUSS=1", says=".env: there is no setting 'GPUSS'", hint="GPUS?"),
+    *(
+        Mistake(name=f"{name}, an old name", env=f"{name}=1", says=f".env: {name} is an old name", hint=f"write {hint}")
+        for name, hint in OLD_NAMES
+    ),
     Mistake(name="a dash", env="CUDA-VERSION=13.0.3", says=".env: there is no setting", hint="CUDA_VERSION?"),
     Mistake(name="small letters", env="cuda_version=1", says=".env: there is no setting", hint="CUDA_VERSION?"),
     Mistake(name="a blank in a name", env="A B=1", says="docker compose: failed to read", hint=".env"),
@@ -273,6 +310,13 @@ MISTAKES = (
         files={"reqs/pip-train.requirements.txt": b"\xef\xbb\xbf# mine\r\nnumpy\r\n\r\nnumpy=1.26\r\n"},
         says="reqs/pip-train.requirements.txt:4: 'numpy=1.26' is no requirement",
         hint="numpy==2.1",
+    ),
+    Mistake(
+        name="a line of what is compiled",
+        words=BUILD,
+        files={"reqs/pip-build.requirements.txt": b"# mine\nflash-attn --no-build-isolation\n"},
+        says="reqs/pip-build.requirements.txt:2: 'flash-attn --no-build-isolation' has '--no-build-isolation'",
+        hint="leave it out",
     ),
     Mistake(
         name="an apt line",

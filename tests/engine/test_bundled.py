@@ -17,7 +17,7 @@ from tests.engine.stand_in import write
 # and CUDA's stay outside, whatever these need themselves.
 MAKE = """
 set -eu
-cd /work
+cd /mnt
 system=/usr/lib/$(c++ -dumpmachine | sed 's/unknown-//')
 echo 'int near() { return 42; }' | cc -shared -fPIC -o $system/libnear.so -x c -
 echo 'int near(); int far() { return near(); }' | cc -shared -fPIC -o $system/libfar.so -x c - -L$system -lnear
@@ -76,9 +76,9 @@ def work(clone: Callable[[], Checkout], tmp_path_factory: pytest.TempPathFactory
     image = f"cresset-test-install:{uuid.uuid4().hex[:8]}"
     clone().invoke("build-install", f"--install-name={image}")
     bundle = ROOT / "misc" / "image" / "bundle-libraries.py"
-    mounts = (f"--volume={folder}:/work", f"--volume={bundle}:/bundle.py:ro", "--env=PATH=/opt/build/bin:/usr/bin:/bin")
+    mounts = (f"--volume={folder}:/mnt", f"--volume={bundle}:/bundle.py:ro", "--env=PATH=/opt/build/bin:/usr/bin:/bin")
     try:
-        run(["docker", "run", "--rm", *mounts, image, "bash", "/work/make"])
+        run(["docker", "run", "--rm", *mounts, image, "bash", "/mnt/make"])
         yield folder
     finally:
         run(["docker", "image", "rm", "--force", image], check=False)
@@ -114,8 +114,8 @@ def test_what_is_missing_is_copied_beside_what_needs_it_and_nothing_else(work: P
 
 
 def test_it_loads_in_an_image_without_those_libraries(work: Path, built: Checkout) -> None:
-    mount = f"--volume={work}:/work:ro"
-    install = "pip install --quiet --no-index --no-deps /work/{}/full-1.0-py3-none-any.whl && python -c '{}'"
+    mount = f"--volume={work}:/mnt:ro"
+    install = "pip install --quiet --no-index --no-deps /mnt/{}/full-1.0-py3-none-any.whl && python -c '{}'"
     for place, code in (("wheels", 1), ("once", 0)):
         command = ["bash", "-c", install.format(place, LOAD.replace("'", '"'))]
         done = run(["docker", "run", "--rm", "--user=0", mount, built.image, *command], check=False)

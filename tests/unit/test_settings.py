@@ -93,3 +93,20 @@ def test_a_name_that_is_almost_a_setting_is_refused(name: str) -> None:
 
 def test_a_name_of_the_persons_own_is_not_taken_for_a_setting() -> None:
     settings.refuse_misspelt("DATA_FOLDER", ".env")
+
+
+@pytest.mark.parametrize(("name", "hint"), bad_input.OLD_NAMES)
+def test_an_old_name_is_told_the_new_one(name: str, hint: str) -> None:
+    with pytest.raises(CressetError, match=f".env: {name} is an old name") as refusal:
+        settings.refuse_misspelt(name, ".env")
+    assert refusal.value.hint == f"write {hint}"
+
+
+def test_every_old_name_has_a_new_one_that_there_is() -> None:
+    assert {new.split("=")[0] for new in settings.RENAMED.values()} <= set(settings.NAMES)
+    assert not set(settings.RENAMED) & set(settings.NAMES)
+
+
+@pytest.mark.parametrize("name", ["CC", "CCC"])
+def test_on_the_command_line_the_seeds_name_of_the_capability_is_understood(name: str) -> None:
+    assert settings.parse_assignments([f"{name}=8.6"]) == {"CCA": "8.6"}

@@ -1,0 +1,118 @@
+"""What a host without the official index does about wheels, when it fetches them and when it compiles."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from cresset import availability, host
+from cresset.configuration import Configuration, Value
+from cresset.errors import CressetError
+from cresset.host import Host
+
+HOST = Host(
+    uid=1000,
+    gid=1000,
+    user="me",
+    group="me",
+    zone="Etc/UTC",
+    system="Linux",
+    gpus=(),
+    gpu_complaint="",
+    engine="",
+    engine_memory=0,
+    ca_bundle="",
+    index_url="",
+    extra_index_urls=(),
+    hidden_indexes=(),
+    trusted_hosts="",
+    wheelhouse="/wheels",
+    apt_mirror="",
+    codename="bookworm",
+    machine="x86_64",
+)
+DEFAULTS = {
+    "BUILD_IMAGE": "debian:bookworm-slim",
+    "BUILD_MODE": "exclude",
+    "CA_BUNDLE": "",
+    "CUDA_VERSION": "13.0.3",
+    "PLAIN_IMAGE": "debian:bookworm-slim",
+    "PYTHON_VERSION": "3.12",
+    "PYTORCH_FETCH_NIGHTLY": "0",
+    "PYTORCH_INDEX_URL": "",
+    "PYTORCH_VERSION_TAG": "v2.14.1",
+    "TORCHAUDIO_VERSION_TAG": "",
+    "TORCHTEXT_VERSION_TAG": "",
+    "TORCHVISION_VERSION_TAG": "",
+    "USE_CUDA": "0",
+    "WHEELHOUSE": "misc/wheelhouse",
+}
+WHEEL = "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
+
+
+def configuration(source: str = "default", **values: str) -> Configuration:
+    """Return a configuration of the defaults and of these values, which are from one place."""
+    rows = {name: Value(name=name, value=value, source="default", help="") for name, value in DEFAULTS.items()}
+    rows |= {name: Value(name=name, value=value, source=source, help="") for name, value in values.items()}
+    service = SimpleNamespace(name="cpu")
+    return Configuration(service=service, model=None, recipe=None, values=rows)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no server answer."""
+    monkeypatch.setattr(host, "answers", lambda *_, **__: False)
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch, _alone: None) -> list[str]:
+    """The files of the wheelhouse, to be filled; no server answers."""
+    files: list[str] = []
+    monkeypatch.setattr(host, "wheels", lambda _: tuple(files))
+    return files
+
+
+def chosen(resolved: Configuration) -> tuple[dict[str, str], str]:
+    choices, warning = availability.choose_wheels(resolved, HOST)
+    return {choice.name: choice.value for choice in choices}, warning
+
+
+def test_without_an_index_the_wheelhouse_decides(house: list[str]) -> None:
+    house.append(WHEEL)
+    values, warning = chosen(configuration())
+    assert (values["PYTORCH_VERSION_TAG"], values["PYTHON_VERSION"]) == ("v2.13.0", "3.11")
+    assert values["PLAIN_IMAGE"] == "cresset-base:bookworm"
+    assert not warning
+
+
+def test_without_an_index_and_a_wheel_it_is_said_what_builds_need(house: list[str]) -> None:
+    assert not house
+    values, warning = chosen(configuration())
+    assert "PYTORCH_VERSION_TAG" not in values
+    assert "--set WHEELHOUSE=DIR" in warning
+
+
+def test_to_compile_no_wheel_is_needed_and_what_is_compiled_is_not_changed(house: list[str]) -> None:
+    # One that is there is no reason to compile another version either.
+    for files in ([], [WHEEL]):
+        house[:] = files
+        values, warning = chosen(configuration("--set", BUILD_MODE="include", PYTORCH_VERSION_TAG="v2.6.0"))
+        assert values == {"PYTHON_VERSION": "3.11", "PLAIN_IMAGE": "cresset-base:bookworm"}
+        assert not warning
+
+
+def test_to_compile_with_a_python_of_ones_own_nothing_is_chosen(house: list[str]) -> None:
+    assert not house
+    assert chosen(configuration("--set", BUILD_MODE="include", PYTHON_VERSION="3.13")) == ({}, "")
+
+
+def test_a_version_that_was_asked_for_and_is_not_there_is_refused_where_it_is_fetched(house: list[str]) -> None:
+    house.append(WHEEL)
+    with pytest.raises(CressetError, match=r"torch v2\.6\.0 for Python 3\.12"):
+        chosen(configuration("--set", PYTORCH_VERSION_TAG="v2.6.0", PYTHON_VERSION="3.12"))
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_nightly_is_left_to_the_build() -> None:
+    assert chosen(configuration("--set", PYTORCH_FETCH_NIGHTLY="1")) == ({}, "")
