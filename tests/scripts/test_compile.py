@@ -12,7 +12,7 @@ import pytest
 
 from tests.scripts.stubs import REPOSITORY, Machine
 
-REAL = "awk cat cut df find grep head ls mkdir mktemp paste rm sed sh tail tee tr"
+REAL = "awk cat cut df find grep head ls mkdir mktemp paste rm sed sh sleep tail tee tr"
 # Where the scripts look at the machine; a test's machine has it all in a folder of its own.
 PLACES = re.compile(r"(?<![\w.}])/(opt|proc|root|run|sys|tmp|usr)/")
 CXX = """
@@ -221,7 +221,8 @@ def test_a_short_build_is_shown_whole(machine: Machine) -> None:
 
 def test_a_line_is_shown_when_it_is_written(machine: Machine) -> None:
     # It waits for a file that only a reader of its first line makes.
-    machine.stub("make-it", f"echo first; until [ -e {machine.root}/seen ]; do :; done; echo second")
+    body = f"i=0; until [ -e {machine.root}/seen ] || [ $i = 100 ]; do sleep 0.1; i=$((i + 1)); done"
+    machine.stub("make-it", f"echo first; {body}; [ $i = 100 ] || echo second")
     command = f"quietly make-it | while read -r line; do echo $line; : > {machine.root}/seen; done"
     assert compiling(machine, command).stdout == "first\nsecond\n"
 
