@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from difflib import get_close_matches
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -247,7 +248,10 @@ def refuse_misspelt_task(words: list[str], known: list[str]) -> None:
     if name and name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "`invoke --list` shows them"
-        raise Exit(f"there is no task {name!r}\n  {hint}", code=2)@task
+        raise Exit(f"there is no task {name!r}\n  {hint}", code=2)
+
+
+@task
 def wheels(request: Request, dest: str = "dist", progress: str = "auto") -> None:
     """Take the wheels of this configuration out, into a folder, with their checksums."""
     ship.wheels(*ready_to_build(request), dest=dest, console=console, mode=display.mode(progress))
