@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -49,6 +50,10 @@ def wheels(resolved: Configuration, engine: Engine, *, dest: str, console: Conso
             found = sorted(Path(folder).rglob("*.whl"))
             for wheel in found:
                 shutil.move(wheel, place / wheel.name)
+    except CressetError:
+        with suppress(OSError):
+            place.rmdir()  # if there was nothing in it before either
+        raise
     except OSError as error:
         raise CressetError(f"{dest} cannot be written: {error.strerror}", "name another folder: --dest DIR") from None
     names = [wheel.name for wheel in found]

@@ -11,6 +11,8 @@ if command -v ld.lld > /dev/null; then export LDFLAGS="-fuse-ld=lld"; fi
 export CCACHE_DIR=/root/.cache/ccache CCACHE_MAXSIZE=50G CCACHE_COMPILERCHECK=content
 export CCACHE_STATSLOG=/tmp/ccache.statistics
 if [ -s /run/secrets/ccache_remote ]; then
+    # What was compiled before there was a remote store goes there too.
+    export CCACHE_RESHARE=1
     CCACHE_REMOTE_STORAGE=$(cat /run/secrets/ccache_remote) && export CCACHE_REMOTE_STORAGE
     # ccache's name of it before 4.8
     export CCACHE_SECONDARY_STORAGE="$CCACHE_REMOTE_STORAGE"
