@@ -6,10 +6,11 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -46,7 +47,8 @@ class Engine:
         done = self._capture(["docker", "compose", *env_file, "config", "--format", "json"])
         if done.returncode:
             raise _compose_refusal(done.stderr)
-        sys.stderr.write(done.stderr)
+        if sys.stderr is not None:  # closed by whoever started this
+            sys.stderr.write(done.stderr)
         return done.stdout
 
     def run(self, argv: Sequence[str], *, hint: str = "") -> None:
@@ -83,13 +85,16 @@ class Engine:
         if self.dry_run:
             self._show(argv, stdin=definition, extra=_BUILDX)
             return 0
-        with subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE if feed else None,
-            env={**os.environ, **_BUILDX, **self.environment},
-        ) as process:
+        with (
+            _told_to_end(),
+            subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE if feed else None,
+                env={**os.environ, **_BUILDX, **self.environment},
+            ) as process,
+        ):
             assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
             try:
                 with suppress(BrokenPipeError):  # it has ended already, and says why on the other stream
@@ -207,33 +212,58 @@ class Engine:
 
     def _subprocess(self, argv: Sequence[str], *, capture_output: bool = False) -> subprocess.CompletedProcess[str]:
         try:
-            return subprocess.run(
-                argv,
-                check=False,
-                capture_output=capture_output,
-                env={**os.environ, **self.environment},
-                encoding="utf-8",
-                errors="replace",
-            )
+            with _told_to_end():
+                return subprocess.run(
+                    argv,
+                    check=False,
+                    capture_output=capture_output,
+                    env={**os.environ, **self.environment},
+                    encoding="utf-8",
+                    errors="replace",
+                )
         except OSError as error:
             raise _unusable(argv[0], error) from None
 
     def _follow(self, argv: Sequence[str]) -> int:
         """Run a command on the person's own terminal, and return its exit code."""
-        try:
-            process = subprocess.Popen(argv, env={**os.environ, **self.environment})
-        except OSError as error:
-            raise _unusable(argv[0], error) from None
-        with process:
+        with _told_to_end():
             try:
-                return process.wait()
-            except BaseException:
-                _cancel(process)
-                raise
+                process = subprocess.Popen(argv, env={**os.environ, **self.environment})
+            except OSError as error:
+                raise _unusable(argv[0], error) from None
+            with process:
+                try:
+                    return process.wait()
+                except BaseException:
+                    _cancel(process)
+                    raise
 
     def _show(self, argv: Sequence[str], *, stdin: str = "", extra: Mapping[str, str] | None = None) -> None:
         words = [f"{name}={shlex.quote(value)}" for name, value in {**(extra or {}), **self.environment}.items()]
         print(*words, shlex.join(argv), *(["<<'EOF'", f"\n{stdin}\nEOF"] if stdin else []))
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Treat SIGTERM and SIGHUP as Ctrl-C is treated: docker is told, waited for, and what was done is kept.
+
+    Raises:
+        CressetError: one of them came; the exit code is the one that a shell gives it.
+    """
+
+    def end(number: int, _: object) -> NoReturn:
+        name = signal.Signals(number).name
+        raise CressetError(f"ended by {name}", "what was built so far is in the cache", code=128 + number)
+
+    # Under nohup a hangup is ignored, and stays so.
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    try:
+        for number in numbers:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _cancel(process: subprocess.Popen[bytes]) -> None:

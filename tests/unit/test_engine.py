@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cresset import engine
+from cresset.engine import Engine
+from cresset.errors import CressetError
 
 DOWN = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
 NO_PLUGIN = "docker: unknown command: docker compose\n\nRun 'docker --help' for more information\n"
@@ -49,6 +54,31 @@ def test_its_warning_does_not_hide_why_docker_refuses(folder: Path) -> None:
     warning = f"WARNING: Error loading config file: open {folder}/config.json: permission denied\n"
     assert "no Docker daemon answers" in str(engine.daemon_refusal(warning + DOWN))
     assert "docker compose: yaml: line 3" in str(engine._compose_refusal(warning + "yaml: line 3: odd\n"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_end_is_an_error_with_the_code_of_a_shell(number: signal.Signals) -> None:
+    with pytest.raises(CressetError, match=f"ended by {number.name}") as ended, engine._told_to_end():
+        signal.raise_signal(number)
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with engine._told_to_end():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_a_warning_of_compose_has_nowhere_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.CompletedProcess([], 0, stdout="{}", stderr="WARN")
+    monkeypatch.setattr(Engine, "_capture", lambda *_: done)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert Engine().compose_config() == "{}"
 
 
 def test_no_words_are_no_answer() -> None:
