@@ -79,7 +79,7 @@ def recorded(service: Service, product: Product) -> dict[str, str]:
 def secret_values(model: Model) -> dict[str, str]:
     """Return the variables that the definition's secrets read, those that are set, each with its value."""
     names = [secret["environment"] for secret in model.secrets.values() if "environment" in secret]
-    return {name: model.settings[name] for name in names if model.settings[name]}
+    return {name: value for name in names if (value := model.settings.get(name))}
 
 
 def _secret(name: str, source: Mapping[str, Any]) -> str:

@@ -68,18 +68,25 @@ def read(text: str) -> Model:
     """Return the model of the JSON that `docker compose config` prints, where each `$` is written `$$`.
 
     Raises:
-        CressetError: it is about another file than this checkout's.
+        CressetError: it is no JSON, or about another file than this checkout's.
     """
-    raw = json.loads(text.replace("$$", "$"))
+    try:
+        raw = json.loads(text.replace("$$", "$"))
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict):
+        raise CressetError(
+            "what `docker compose config` prints is no JSON", "see it: docker compose config --format json"
+        )
     if not isinstance(raw.get("x-cresset"), dict):
         raise CressetError(
             "docker compose reads files without this checkout's docker-compose.yaml",
             "COMPOSE_FILE, in the shell or in .env, has to name it too, or to be left out",
         )
     return Model(
-        project=raw["name"],
-        services={name: _read_service(name, section) for name, section in raw.get("services", {}).items()},
-        secrets=raw.get("secrets", {}),
+        project=raw.get("name", ""),
+        services={name: _read_service(name, section) for name, section in (raw.get("services") or {}).items()},
+        secrets=raw.get("secrets") or {},
         settings={name: str(value or "") for name, value in raw["x-cresset"].items()},
     )
 
@@ -106,8 +113,11 @@ def _reserved(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def presets(text: str, service: str) -> frozenset[str]:
     """Return the arguments that a service of a compose file's text fixes, so that no setting reaches them."""
-    section = yaml.safe_load(text)["services"].get(service, {})
-    arguments = section.get("build", {}).get("args", {})
+    found = yaml.safe_load(text)
+    for key in ("services", service, "build", "args"):
+        # A service of the person's own may be written in short, as `build: .` is.
+        found = found.get(key) if isinstance(found, dict) else None
+    arguments: Mapping[str, object] = found if isinstance(found, dict) else {}
     return frozenset(name for name, value in arguments.items() if value is not None and f"${{{name}" not in str(value))
 
 

@@ -81,6 +81,22 @@ def environment(request: Request, service: str) -> dict[str, str]:
     return {**request.overrides, "SERVICE": service, "COMPOSE_PROFILES": service}
 
 
+def require_whole(model: Model) -> None:
+    """Refuse a docker-compose.yaml that lacks what every task reads.
+
+    Raises:
+        CressetError: with the first thing that it lacks.
+    """
+    read = [row.name for row in settings.SETTINGS if not row.is_argument and not row.name.startswith("COMPOSE_")]
+    lacking = [f"{name} in x-cresset" for name in read if name not in model.settings]
+    if lacking := lacking if model.services else ["services"]:
+        raise _incomplete("docker-compose.yaml", lacking[0])
+
+
+def _incomplete(name: str, lacking: str) -> CressetError:
+    return CressetError(f"{name} lacks {lacking}", f"bring it back: git checkout -- {name}")
+
+
 def resolve(
     *,
     request: Request,
@@ -147,6 +163,8 @@ def _check_releases(values: Mapping[str, Value]) -> None:
 
 def _meanings(recipe: Dockerfile) -> list[tuple[Setting, str]]:
     described = {argument.name: argument.description or "" for argument in recipe.arguments}
+    if lacking := [row.name for row in settings.SETTINGS if row.is_argument and row.name not in described]:
+        raise _incomplete("Dockerfile", f"ARG {lacking[0]}")
     return [(row, row.help or described[row.name]) for row in settings.SETTINGS]
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cresset import compose
+from cresset import compose, configuration, settings
 from cresset.errors import CressetError
 
 ANSWER = {
@@ -32,6 +32,21 @@ def test_the_model_is_what_compose_says() -> None:
 def test_the_files_of_another_project_are_refused(found: dict[str, object]) -> None:
     with pytest.raises(CressetError, match="without this checkout's docker-compose"):
         compose.read(json.dumps({"name": "other", **found}))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "Segmentation fault"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(CressetError, match="config` prints is no JSON"):
+        compose.read(text)
+
+
+def test_a_model_that_lacks_what_every_task_reads_is_refused() -> None:
+    whole = {row.name: "" for row in settings.SETTINGS}
+    configuration.require_whole(compose.read(json.dumps({**ANSWER, "x-cresset": whole})))
+    with pytest.raises(CressetError, match=r"docker-compose\.yaml lacks COMMAND in x-cresset"):
+        configuration.require_whole(compose.read(json.dumps(ANSWER)))
+    with pytest.raises(CressetError, match=r"docker-compose\.yaml lacks services"):
+        configuration.require_whole(compose.read(json.dumps({"name": "demo", "x-cresset": whole})))
 
 
 def test_an_argument_without_a_value_is_left_to_the_dockerfile_and_doubled_dollars_are_halved() -> None:
@@ -63,6 +78,13 @@ def test_presets_are_the_arguments_that_no_setting_reaches() -> None:
     """
     assert compose.presets(text, "cpu") == {"USE_CUDA", "BUILD_IMAGE"}
     assert compose.presets(text, "train") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x-cresset: {}", "services: {cpu: }", "services: {cpu: {build: .}}", "services: {cpu: {build: }}"]
+)
+def test_a_service_without_arguments_has_no_presets(text: str) -> None:
+    assert compose.presets(text, "cpu") == frozenset()
 
 
 def test_only_the_names_of_an_env_file_are_read() -> None:
