@@ -135,6 +135,21 @@ def _names_image(pattern: str) -> Callable[[str], bool]:
     return lambda value: _matches(pattern)(value) and not refused(value)
 
 
+def _is_size(value: str) -> bool:
+    most = 64 * 2**40  # bytes; no machine has as much memory
+    found = re.fullmatch(r"([0-9]{1,11})([kmg]b?|[KMG]B?)", value)
+    return found is not None and 0 < int(found[1]) * 1024 ** ("kmg".index(found[2][0].lower()) + 1) <= most
+
+
+# Below these nothing can be mounted without hiding what a container runs on, its Python environment among it.
+_SYSTEM = r"/(?:bin|boot|dev|etc|lib(?:x?[0-9]+|exec)?|proc|root|run|sbin|sys|usr|var|opt/(?:python|uv|venv))(?:/.*)?"
+
+
+def _is_mountable(path: str) -> bool:
+    is_plain = re.fullmatch(r"(/[^/:\s]+)+", path) and not {".", ".."} & set(path.split("/"))
+    return bool(is_plain) and not re.fullmatch(rf"{_SYSTEM}|/home|/opt|/tmp", path)
+
+
 ANYTHING = Form(what="a value", hint="", accepts=lambda _: True)
 NON_EMPTY = Form(what="a value", hint="write something", accepts=lambda value: bool(value.strip()))
 # Compose's own rule, docs.docker.com/compose/project-name.
@@ -220,7 +235,7 @@ ZONE = Form(
     accepts=_is_zone,
 )
 ABSOLUTE = Form(what="an absolute path", hint="begin with /", accepts=_matches(r"/[^:\x00]*"))
-SIZE = Form(what="a size", hint="write it like 8gb or 512mb", accepts=_matches(r"[0-9]{1,9}([kmg]b?|[KMG]B?)"))
+SIZE = Form(what="a size that memory can have", hint="write it like 8gb or 512mb", accepts=_is_size)
 # As the driver's container hook takes them: numbers, a MIG instance as GPU:INSTANCE, or UUIDs, which may be shortened.
 _GPU = r"(?:0|[1-9][0-9]*)(?::[0-9]+)?|(?:GPU|MIG|MIG-GPU)-[0-9A-Fa-f-]+(?:/[0-9]+/[0-9]+)?"
 GPUS = Form(
@@ -228,15 +243,10 @@ GPUS = Form(
     hint="write all, or which of them, like 0 or 0,2 or GPU-8a9b1c2d: `nvidia-smi --list-gpus` shows numbers and UUIDs",
     accepts=_matches(rf"all|(?:{_GPU})(?:,(?:{_GPU}))*"),
 )
-# What lies there in the image would be hidden, the Python environment among it.
 PROJECT_FOLDER = Form(
     what="a folder that code can be mounted at",
     hint="begin with / and choose one of its own, like /opt/project or /work",
-    accepts=lambda value: (
-        bool(re.fullmatch(r"(/[^/:\s]+)+", value))
-        and value
-        not in {"/opt", "/opt/venv", "/usr", "/etc", "/var", "/bin", "/lib", "/sbin", "/proc", "/sys", "/dev", "/run"}
-    ),
+    accepts=_is_mountable,
 )
 
 SETTINGS = (
