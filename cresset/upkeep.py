@@ -10,6 +10,7 @@ from pathlib import Path
 from rich import filesize
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cresset import files, inventory
 from cresset.configuration import Configuration
@@ -50,7 +51,8 @@ def prune(resolved: Configuration, engine: Engine, *, console: Console, yes: boo
         yes: the person agrees beforehand.
 
     Raises:
-        CressetError: no daemon answers, or the person interrupts; what was not yet removed stays.
+        CressetError: no daemon answers, nothing could be removed, or the person interrupts; what was not yet removed
+            stays.
     """
     project = resolved.model.project
     usage = inventory.usage(engine, project)
@@ -63,7 +65,7 @@ def prune(resolved: Configuration, engine: Engine, *, console: Console, yes: boo
     for justify in ("left", "left", "right", "left"):
         table.add_column(justify=justify, overflow="fold")
     for row in rows(left):
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console.print(table)
     _say(console, about_total(left))
     _say(console, about_cache(usage.cache, images=bool(left.images)))
@@ -133,7 +135,10 @@ def _remove(left: Leftovers, *, console: Console) -> None:
             removed += _report(f"image {_short(image)}", inventory.remove_image(image.id), console)
     for record in left.records:
         removed += _report(f"record {record.paths[0].name}", _unlink(*record.paths), console)
-    _say(console, f"Removed {removed} of {len(left.containers) + len(left.images) + len(left.records)}.")
+    number = len(left.containers) + len(left.images) + len(left.records)
+    if not removed:
+        raise CressetError(f"none of these {number} could be removed", "mend what is said above, then: invoke prune")
+    _say(console, f"Removed {removed} of {number}.")
 
 
 def _unlink(*paths: Path) -> str:
@@ -158,7 +163,7 @@ def _short(image: UnnamedImage) -> str:
 
 def _say(console: Console, text: str) -> None:
     # One line is one line, however narrow the terminal.
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(Text(text), soft_wrap=True)
 
 
 def _has_terminal() -> bool:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
 
-from cresset import upkeep
+import pytest
+from rich.console import Console
+
+from cresset import files, inventory, upkeep
+from cresset.errors import CressetError
 from cresset.inventory import Container, UnnamedImage, Usage, read_usage
 from cresset.rawjson import Record, records
 from cresset.upkeep import Leftovers
@@ -106,3 +111,13 @@ def test_what_images_share_among_each_other_is_not_promised() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert not Leftovers(containers=(), images=(), records=())
+
+
+def test_nothing_that_could_be_removed_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(inventory, "remove_container", lambda _: "[/it] is in use")
+    printed = io.StringIO()
+    left = Leftovers(containers=(STOPPED,), images=(), records=())
+    with pytest.raises(CressetError, match="none of these 1 could be removed"):
+        upkeep._remove(left, console=Console(file=printed))
+    assert printed.getvalue() == "The container mine-cpu-1 stays: [/it] is in use\n"
