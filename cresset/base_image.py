@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.text import Text
 
 from cresset import env_file, files, host
 from cresset.configuration import Configuration
@@ -26,7 +27,7 @@ def ensure(resolved: Configuration, engine: Engine, *, console: Console) -> bool
     if base.startswith(env_file.MADE_HERE):
         make(engine, base.removeprefix(env_file.MADE_HERE))
         return False
-    console.print(f"Pulling the base image {base} ...", highlight=False)
+    console.print(Text(f"Pulling the base image {base} ..."))
     reason = engine.pull(base)
     if not reason:
         return False
@@ -35,7 +36,7 @@ def ensure(resolved: Configuration, engine: Engine, *, console: Console) -> bool
             f"PLAIN_IMAGE: {base} is not here and cannot be pulled: {reason.splitlines()[-1]}",
             "log in to its registry (docker login), choose another, or make one: invoke base-image",
         )
-    console.print(f"{base} cannot be pulled: {reason.splitlines()[-1]}", highlight=False, markup=False)
+    console.print(Text(f"{base} cannot be pulled: {reason.splitlines()[-1]}"))
     record(engine, console=console)
     return True
 
@@ -58,7 +59,7 @@ def record(engine: Engine, *, console: Console, suite: str = "") -> None:
     choice = Choice(name="PLAIN_IMAGE", value=name, reason="made from this host's package mirror by invoke base-image")
     former = files.read(".env")
     files.write(".env", env_file.record(former or "", choice), former=former, mode=0o600)
-    console.print(f"Wrote PLAIN_IMAGE={name} to .env.", highlight=False)
+    console.print(Text(f"Wrote PLAIN_IMAGE={name} to .env."))
 
 
 def make(engine: Engine, codename: str) -> str:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from rich.console import Console
+from rich.text import Text
 
 from cresset import bake, compat, disk, dockerfile, files, host, remedies, requirements, settings, sources
 from cresset.bake import Product
@@ -64,7 +65,7 @@ def build(
     definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
     builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
     if mode != "quiet" and not engine.dry_run:
-        console.print(f"Building {product.name}", highlight=False)
+        console.print(Text(f"Building {product.name}"))
     root = "" if engine.dry_run else _check_disk(resolved, product, engine, console=console, quiet=mode == "quiet")
     failure = f"the build of {product.name} failed"
     if engine.dry_run or mode in {"plain", "tty"}:
@@ -168,7 +169,7 @@ def _check_requirements(resolved: Configuration, product: Product) -> dict[str, 
         if name.startswith("apt-"):
             requirements.check_apt(text, f"reqs/{name}")
         else:
-            requirements.check_pip(text, f"reqs/{name}", is_here=lambda path: bool(files.kind(path)))
+            requirements.check_pip(text, f"reqs/{name}", is_here=files.is_here)
     return read
 
 

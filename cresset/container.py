@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from rich import filesize
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cresset import files, hardware, inventory
 from cresset.configuration import Configuration
@@ -47,16 +48,19 @@ def why_build(resolved: Configuration, engine: Engine) -> str:
 def start(resolved: Configuration, engine: Engine) -> None:
     """Start the stopped container as it was."""
     name = resolved.service.name
+    engine.ready()
     engine.run([*_COMPOSE, "start", name], hint=f"where there is no container yet: invoke up --service {name}")
 
 
 def stop(resolved: Configuration, engine: Engine) -> None:
     """Stop the container and keep it."""
+    engine.ready()
     engine.run([*_COMPOSE, "stop", resolved.service.name])
 
 
 def down(resolved: Configuration, engine: Engine, *, only: bool) -> None:
     """Remove the containers and networks of this checkout, or of one service only."""
+    engine.ready()
     engine.run([*_COMPOSE, "--profile", "*", "down", *([resolved.service.name] if only else [])])
 
 
@@ -97,7 +101,7 @@ def list_images(resolved: Configuration, engine: Engine, *, console: Console) ->
     table = Table("image", "id", "size", "age", box=None, pad_edge=False)
     for image in inventory.images(engine, resolved.model.project):
         age = age_of(datetime.now(timezone.utc) - image.created)
-        table.add_row(image.name, image.short_id, filesize.decimal(image.size), age)
+        table.add_row(Text(image.name), image.short_id, filesize.decimal(image.size), age)
     console.print(table)
 
 
@@ -115,13 +119,29 @@ def arguments(command: str) -> list[str]:
 
 
 def _make_folders(resolved: Configuration, engine: Engine) -> None:
-    """Make as this person what docker would make as root: the folders of the host that are mounted and missing."""
-    missing = [path for path in resolved.service.made_folders if not files.kind(path)]
-    if engine.dry_run or not missing or hardware.is_remote(hardware.engine_address()):
+    """Make as this person what docker would make as root: the folders of the host that are mounted and missing.
+
+    Raises:
+        CressetError: one cannot be made, or nobody can tell whether it has to be.
+    """
+    service = resolved.service
+    # On macOS the engine makes them as this person, and knows some that are not there.
+    if engine.dry_run or not service.made_folders or hardware.system() == "macOS":
         return
-    for path in missing:
-        if files.make_folder(path):
-            print(f"Made the folder {path}, which the service {resolved.service.name} mounts.", flush=True)
+    if hardware.is_remote(hardware.engine_address()):
+        return
+    for path in service.made_folders:
+        try:
+            is_there = files.kind(path)
+        except CressetError as error:
+            hint = "if it is there, mount it in the long form, with `type: bind`, for which nothing is made"
+            raise CressetError(f"a volume of the service {service.name}: {error}", hint) from None
+        try:
+            is_new = not is_there and files.make_folder(path)
+        except CressetError as error:
+            raise CressetError(f"a volume of the service {service.name}: {error}", error.hint) from None
+        if is_new:
+            print(f"Made the folder {path}, which the service {service.name} mounts.", flush=True)
 
 
 def _no_terminal() -> list[str]:

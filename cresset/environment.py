@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cresset import (
     availability,
@@ -46,9 +47,12 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
     env_text = (files.read(".env") or "") if dotenv else ""
     if needs_env and not env_text.strip():
         raise CressetError(".env is missing: nobody has said yet what this host needs", "run: invoke env")
+    if not files.has_utf8_path():
+        raise CressetError("the path of this checkout is not UTF-8, and docker would take another for it", "rename it")
     compose_text = files.require(COMPOSE_FILE)
     everything = Engine(environment={**request.overrides, "COMPOSE_PROFILES": "*"})
     model = compose.read(everything.compose_config(dotenv=dotenv))
+    configuration.require_whole(model)
     service = request.service or model.settings["SERVICE"]
     resolved = configuration.resolve(
         request=request,
@@ -105,7 +109,7 @@ def _write_env(request: Request, *, console: Console, update: bool = False) -> N
         return
     proposal = _propose(request, former or "")
     if request.dry_run:
-        console.print(proposal.text, markup=False)
+        print(proposal.text)
         return
     files.write(".env", proposal.text, former=former, mode=0o600)
     _show(proposal, before=frozenset() if blank else compose.env_file_names(former or ""), console=console)
@@ -183,17 +187,18 @@ def _service(facts: host.Host, env_text: str) -> str:
 
 def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> None:
     for gpu in proposal.gpus:
-        console.print(str(gpu), markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(str(gpu)), soft_wrap=True)
     new = [choice for choice in proposal.choices.values() if choice.name not in before or choice.reason == "--set"]
     console.print(("Added to .env:" if before else "Wrote .env:") if new else ".env lacks nothing.")
     table = Table.grid(padding=(0, 2))
     for _ in ("setting", "value", "reason"):
         table.add_column(overflow="fold")
     for choice in new:
-        table.add_row(f"  {choice.name}", settings.mask(choice.value) or "(none)", f"[dim]{choice.reason}[/dim]")
+        shown = Text(settings.mask(choice.value) or "(none)")
+        table.add_row(f"  {choice.name}", shown, Text(choice.reason, style="dim"))
     console.print(table)
     for note in proposal.notes:
-        console.print(note, markup=False)
+        console.print(Text(note))
 
 
 def require_paths(resolved: Configuration) -> None:
@@ -204,7 +209,11 @@ def require_paths(resolved: Configuration) -> None:
     """
     for name, what in (("HOST_ROOT", "folder"), ("WHEELHOUSE", "folder"), ("CA_BUNDLE", "file")):
         value = resolved.values[name]
-        if value.value and files.kind(value.value) != what:
+        try:
+            is_there = not value.value or files.kind(value.value) == what
+        except CressetError as error:
+            raise CressetError(f"{name} (from {value.source}): {error}", error.hint) from None
+        if not is_there:
             raise CressetError(
                 f"{name} (from {value.source}): there is no {what} {value.value}", "name another, or leave it out"
             )
@@ -222,14 +231,14 @@ def write_override(request: Request, *, console: Console) -> None:
     name = next((name for name in override_file.NAMES if files.read(name) is not None), override_file.NAMES[0])
     former = files.read(name)
     if former is not None and service in override_file.services(former):
-        console.print(f"{name} has the service {service} already and stays as it is.")
+        console.print(Text(f"{name} has the service {service} already and stays as it is."))
         return
     text = override_file.add_service(former, service, devices=_devices_to_pass(resolved, engine))
     if request.dry_run:
-        console.print(text, markup=False)
+        print(text)
         return
     files.write(name, text, former=former)
-    console.print(f"{'Wrote' if former is None else f'Added {service} to'} {name}.")
+    console.print(Text(f"{'Wrote' if former is None else f'Added {service} to'} {name}."))
 
 
 def _devices_to_pass(resolved: Configuration, engine: Engine) -> devices.Devices | None:
@@ -251,6 +260,6 @@ def show(request: Request, *, console: Console, as_json: bool = False) -> None:
         return
     for value in resolved.values.values():
         style = "dim" if value.source == "default" else "bold"
-        console.print(f"{value.name} = {settings.mask(value.value) or '(empty)'}", style=style, markup=False, end="  ")
-        console.print(f"({value.source})", markup=False)
-        console.print(f"    {value.meaning}", markup=False)
+        shown = f"{value.name} = {settings.mask(value.value) or '(empty)'}"
+        console.print(Text.assemble((shown, style), f"  ({value.source})"), soft_wrap=True)
+        console.print(Text(f"    {value.meaning}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -127,10 +128,35 @@ def turn(name: str) -> Iterator[None]:
         yield
 
 
+def has_utf8_path() -> bool:
+    """Return whether the checkout lies where docker can find it."""
+    try:
+        return bool(str(ROOT).encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def kind(path: str) -> str:
-    """Return `file` or `folder`, empty for neither; a relative path begins at the checkout."""
-    place = (ROOT / path).expanduser()
-    return "file" if place.is_file() else "folder" if place.is_dir() else ""
+    """Return `file` or `folder`, empty for neither; a relative path begins at the checkout, `~` is the person's home.
+
+    Raises:
+        CressetError: this account may not look there, or the path is none.
+    """
+    try:
+        mode = (ROOT / Path(path).expanduser()).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, RuntimeError, ValueError):  # no such home; a zero in the path
+        return ""
+    except OSError as error:
+        raise CressetError(f"{path} cannot be looked into: {error.strerror}", "name another, or leave it out") from None
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else ""
+
+
+def is_here(path: str) -> bool:
+    """Return whether there is a file or a folder, as far as this account can see."""
+    try:
+        return bool(kind(path))
+    except CressetError:
+        return False
 
 
 def is_linked_elsewhere(name: str) -> bool:
@@ -139,11 +165,20 @@ def is_linked_elsewhere(name: str) -> bool:
 
 
 def make_folder(path: str) -> bool:
-    """Make a folder of the host with the folders above it, and return whether there is a new one of this person's."""
+    """Make a folder of the host with the folders above it, and return whether there is a new one of this person's.
+
+    Raises:
+        CressetError: it cannot be made.
+    """
     try:
         Path(path).mkdir(parents=True)
-    except OSError:
+    except FileExistsError:  # a socket or a device, or made by somebody else in the meantime
         return False
+    except OSError as error:
+        raise CressetError(
+            f"{path} is not there and cannot be made: {error.strerror}",
+            f'name another, or make it: sudo install -d -o "$USER" {shlex.quote(path)}',
+        ) from None
     return True
 
 

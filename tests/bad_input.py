@@ -72,6 +72,15 @@ VALUES = (
     ("TZ", "", "IANA"),
     ("PROJECT_ROOT", "project", "begin with /"),
     ("PROJECT_ROOT", "/opt", "of its own"),
+    ("PROJECT_ROOT", "/opt/../usr", "of its own"),
+    ("PROJECT_ROOT", "/work/.", "of its own"),
+    ("PROJECT_ROOT", "/home", "of its own"),
+    ("PROJECT_ROOT", "/tmp", "of its own"),
+    ("PROJECT_ROOT", "/etc/cresset", "of its own"),
+    ("PROJECT_ROOT", "/lib64", "of its own"),
+    ("PROJECT_ROOT", "/opt/venv/lib", "of its own"),
+    ("PROJECT_ROOT", "/opt/uv", "of its own"),
+    ("PROJECT_ROOT", "/root/x", "of its own"),
     ("IMAGE_NAME", "Train", "like cresset"),
     ("IMAGE_NAME", "a b", "like cresset"),
     ("IMAGE_NAME", "a@sha256:" + 64 * "0", "like cresset"),
@@ -85,6 +94,8 @@ VALUES = (
     ("COMMAND", " ", "write something"),
     ("SHM_SIZE", "99999999999999999999gb", "8gb"),
     ("SHM_SIZE", "much", "8gb"),
+    ("SHM_SIZE", "0kb", "8gb"),
+    ("SHM_SIZE", "65537gb", "8gb"),
     ("GPUS", "two", "write all, or which"),
     ("GPUS", "", "write all, or which"),
     ("GPUS", "-1", "write all, or which"),
@@ -272,6 +283,12 @@ MISTAKES = (
         says="WHEELHOUSE (from --set): there is no folder /nowhere",
         hint="name another",
     ),
+    Mistake(
+        name="a folder whose name no disk takes",
+        words=(*BUILD, "--set", f"HOST_ROOT=/{300 * 'x'}"),
+        says=f"HOST_ROOT (from --set): /{300 * 'x'} cannot be looked into: File name too long",
+        hint="name another",
+    ),
     # .env.
     *(
         Mistake(name=f".env is {what}, {' '.join(words)}", words=words, files={".env": content}, says=says, hint=hint)
@@ -351,6 +368,24 @@ MISTAKES = (
         files={"docker-compose.yaml": None},
         says="docker-compose.yaml is missing",
         hint="git checkout",
+    ),
+    Mistake(
+        name="a compose file without services",
+        files={"docker-compose.yaml": b"x-cresset: { SERVICE: cpu }\n"},
+        says="docker-compose.yaml lacks services",
+        hint="git checkout -- docker-compose.yaml",
+    ),
+    Mistake(
+        name="a compose file without a setting",
+        files={"docker-compose.yaml": b"x-cresset: { SERVICE: cpu }\nservices: { cpu: { image: x } }\n"},
+        says="docker-compose.yaml lacks COMMAND in x-cresset",
+        hint="git checkout -- docker-compose.yaml",
+    ),
+    Mistake(
+        name="a Dockerfile without an argument",
+        files={"Dockerfile": b"FROM debian\n"},
+        says="Dockerfile lacks ARG PROJECT_ROOT",
+        hint="git checkout -- Dockerfile",
     ),
     Mistake(
         name="an override file that is no YAML",

@@ -187,6 +187,22 @@ def test_a_checkout_may_have_any_name_and_no_git(tmp_path: Path, bare: Checkout)
     assert mounts[0]["source"].replace("$$", "$") == str(odd.path)
 
 
+def test_a_checkout_that_docker_would_misread_is_refused(tmp_path: Path, bare: Checkout) -> None:
+    odd = Checkout(path=tmp_path / os.fsdecode(b"b\xffd"))
+    shutil.copytree(bare.path, odd.path)
+    for words in (["env", "--update"], ["config"], ["up"]):
+        refused = odd.invoke(*words, check=False)
+        assert refused.code == 2
+        assert refused.lines[0].startswith("the path of this checkout is not UTF-8")
+        assert len(refused.lines) == 2
+
+
+def test_an_empty_project_name_is_none_as_for_compose(bare: Checkout) -> None:
+    with instead(bare.path / ".env", b"SERVICE=cpu\nCOMPOSE_PROJECT_NAME=\n"):
+        oracle = json.loads(bare.compose("--profile", "*", "config", "--format", "json").out)
+        assert bare.setting("COMPOSE_PROJECT_NAME") == oracle["name"] != ""
+
+
 GOOD_NAMES = ("a__b/c--d.e:F_1.2-3", "localhost:5000/a", "Registry.example:80/a", "[::1]:5000/a", "a:" + 128 * "x")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -78,6 +79,34 @@ def test_a_link_out_of_its_folder_is_noticed(checkout: Path) -> None:
     assert [files.is_linked_elsewhere(name) for name in names] == [False, False, True, True]
 
 
+def test_a_path_is_a_file_or_a_folder_or_neither(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(checkout))
+    (checkout / "file").touch()
+    paths = ("file", "~/file", ".", "~", "nothing", "file/below", "~nobody-at-all/x", "a\0b", "/dev/null")
+    assert [files.kind(path) for path in paths] == ["file", "file", "folder", "folder", "", "", "", "", ""]
+
+
+def test_a_path_that_cannot_be_looked_into_is_said(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkout / "loop").symlink_to("loop")
+    for path, words in (("loop", "Too many levels"), ("x" * 300, "File name too long")):
+        with pytest.raises(CressetError, match=f"{path} cannot be looked into: {words}"):
+            files.kind(path)
+        assert not files.is_here(path)
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(CressetError, match="/closed/x cannot be looked into: Permission denied"):
+        files.kind("/closed/x")
+
+
+def test_a_checkout_whose_path_docker_would_misread_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert files.has_utf8_path()
+    monkeypatch.setattr(files, "ROOT", Path(os.fsdecode(b"/b\xffd")))
+    assert not files.has_utf8_path()
+
+
 def test_a_missing_file_is_none_or_refused() -> None:
     assert files.read("nothing") is None
     with pytest.raises(CressetError, match="Dockerfile is missing"):
@@ -89,7 +118,8 @@ def test_a_folder_is_made_once_and_nothing_in_place_of_what_is_there(checkout: P
     assert not files.make_folder(str(checkout / "deep" / "data"))
     (checkout / "file").write_text("a")
     assert not files.make_folder(str(checkout / "file"))
-    assert not files.make_folder(str(checkout / "file" / "below"))
+    with pytest.raises(CressetError, match="below is not there and cannot be made: Not a directory"):
+        files.make_folder(str(checkout / "file" / "below"))
     assert (checkout / "file").read_text() == "a"
 
 
