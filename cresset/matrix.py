@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cresset import files, settings
 from cresset.errors import CressetError
@@ -128,7 +129,7 @@ def show(results: Sequence[Result], *, console: Console) -> None:
     table = Table("configuration", "image", "result", "time", "steps run", box=None, pad_edge=False)
     for result in results:
         run_ = str(len(result.outcome.executed)) if result.outcome else ""
-        state = "[red]failed[/]" if result.problem else "[green]built[/]"
+        state = Text("failed", style="red") if result.problem else Text("built", style="green")
         table.add_row(result.case.name, result.case.overrides["IMAGE_NAME"], state, duration(result.seconds), run_)
     console.print(table)
     failed = [result for result in results if result.problem]
