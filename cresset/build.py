@@ -143,7 +143,7 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
     if (now := last | sources.remembered(values, commits)) != last:
         files.keep(COMMITS, json.dumps(now, indent=1))
     for warning in warnings:
-        console.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(f"Warning: {warning}", style="yellow"), soft_wrap=True)
     return replace(product, arguments={**product.arguments, **commits})
 
 
@@ -181,7 +181,7 @@ def _check_disk(resolved: Configuration, product: Product, engine: Engine, *, co
         is_first = all(engine.labels(tag) is None for tag in product.tags)
         warning = disk.check(found, needed=needed, is_first=is_first)
         if warning and not quiet:
-            console.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+            console.print(Text(f"Warning: {warning}", style="yellow"), soft_wrap=True)
     return found.root
 
 

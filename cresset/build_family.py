@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cresset import build as builds
 from cresset import contents, family
@@ -79,16 +80,16 @@ def _on_torch(resolved: Configuration, engine: Engine, product: Product, torch: 
         # Nobody named it: it is taken if it is what would be built.
         if unlike := [name for name, value in made.items() if not _is_as_wanted(resolved, name, value)]:
             console.print(
-                f"{torch} was made with another {', '.join(unlike)}: what is asked for is built.", soft_wrap=True
+                Text(f"{torch} was made with another {', '.join(unlike)}: what is asked for is built."), soft_wrap=True
             )
             return product
     if found := family.differences(resolved, made, torch):
         table = Table("setting", "given", "from", "made with, which counts", box=None, pad_edge=False)
         for one in found:
-            table.add_row(one.name, one.given or "(empty)", one.source, one.made or "(empty)")
-        console.print(f"{torch} was made with other settings than are given here:")
+            table.add_row(one.name, Text(one.given or "(empty)"), one.source, Text(one.made or "(empty)"))
+        console.print(Text(f"{torch} was made with other settings than are given here:"))
         console.print(table)
-    console.print(f"Taking PyTorch from {torch}")
+    console.print(Text(f"Taking PyTorch from {torch}"))
     return replace(
         product,
         arguments={**made, **product.arguments},
@@ -119,8 +120,8 @@ def _labels(engine: Engine, image: str) -> dict[str, str]:
 def _compare(before: dict[str, str], after: dict[str, str], image: str, *, console: Console) -> None:
     lines = contents.differences(before, after)
     if not lines:
-        console.print(f"{image}: the same {len(after)} packages and wheels as before.", soft_wrap=True)
+        console.print(Text(f"{image}: the same {len(after)} packages and wheels as before."), soft_wrap=True)
         return
-    console.print(f"{image} differs from the one before:", soft_wrap=True)
+    console.print(Text(f"{image} differs from the one before:"), soft_wrap=True)
     for line in lines:
-        console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print(Text(f"  {line}"), soft_wrap=True)

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -257,6 +258,8 @@ def _told_to_end() -> Iterator[None]:
 
     # Under nohup a hangup is ignored, and stays so.
     numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():  # to which alone Python brings signals
+        numbers = []
     try:
         for number in numbers:
             signal.signal(number, end)

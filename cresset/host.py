@@ -115,8 +115,11 @@ def look() -> Host:
 def wheels(folder: str) -> tuple[str, ...]:
     """Return the file names of the wheels in a folder; none where there is no such folder."""
     # A link is sent to a build as it is, and what it leads to stays behind.
-    paths = Path(folder).glob("*.whl") if folder else ()
-    return tuple(sorted(path.name for path in paths if path.is_file() and not path.is_symlink()))
+    try:
+        paths = Path(folder).glob("*.whl") if folder else ()
+        return tuple(sorted(path.name for path in paths if path.is_file() and not path.is_symlink()))
+    except OSError:  # this account may not look there
+        return ()
 
 
 def fetch(url: str, *, ca_bundle: str = "", seconds: float = 5) -> str | None:
@@ -227,7 +230,7 @@ def parse_pip_config(text: str) -> dict[str, str]:
 def _ca_bundle(environment: Mapping[str, str], pip_cert: str, system: str) -> str:
     named = [environment.get(name, "") for name in _BUNDLE_VARIABLES]
     for path in (*named, pip_cert):
-        if path and Path(path).is_file():
+        if path and os.path.isfile(path):  # noqa: PTH113 - no error where this account may not look
             return str(Path(path).resolve())
     if system == "macOS":
         return ""  # what lies in the places of Linux there is Homebrew's, not the administrator's

@@ -105,7 +105,7 @@ def run(
     if at_once < 0:
         raise CressetError(f"--at-once: {at_once} is no number of builds", "write 1 or more, or leave it out")
     results: dict[str, Result] = {}
-    console.print(f"Building {len(cases)} configurations: {', '.join(case.name for case in cases)}")
+    console.print(Text(f"Building {len(cases)} configurations: {', '.join(case.name for case in cases)}"))
     with ThreadPoolExecutor(max_workers=at_once or min(len(cases), os.cpu_count() or 1)) as pool:
         running = {pool.submit(_timed, case, build): case for case in cases}
         try:
@@ -113,7 +113,7 @@ def run(
                 result = done.result()
                 results[result.case.name] = result
                 state = "failed" if result.problem else "done"
-                console.print(f"{result.case.name}: {state} after {duration(result.seconds)}", markup=False)
+                console.print(Text(f"{result.case.name}: {state} after {duration(result.seconds)}"))
         except KeyboardInterrupt:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -130,11 +130,12 @@ def show(results: Sequence[Result], *, console: Console) -> None:
     for result in results:
         run_ = str(len(result.outcome.executed)) if result.outcome else ""
         state = Text("failed", style="red") if result.problem else Text("built", style="green")
-        table.add_row(result.case.name, result.case.overrides["IMAGE_NAME"], state, duration(result.seconds), run_)
+        name, image = Text(result.case.name), Text(result.case.overrides["IMAGE_NAME"])
+        table.add_row(name, image, state, duration(result.seconds), run_)
     console.print(table)
     failed = [result for result in results if result.problem]
     for result in failed:
-        console.print(f"{result.case.name}: {result.problem}", markup=False, soft_wrap=True)
+        console.print(Text(f"{result.case.name}: {result.problem}"), soft_wrap=True)
     if failed:
         folder = files.RECORDS.relative_to(files.ROOT)
         raise CressetError(f"{len(failed)} of {len(results)} configurations failed", f"their logs are in {folder}")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,15 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+def test_a_build_in_a_thread_leaves_signals_alone() -> None:
+    def enter() -> object:
+        with engine._told_to_end():
+            return signal.getsignal(signal.SIGTERM)
+
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(enter).result() is signal.SIG_DFL
 
 
 def test_a_warning_of_compose_has_nowhere_to_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,3 +216,7 @@ def test_no_ca_bundle_of_linux_is_taken_on_macos(monkeypatch: pytest.MonkeyPatch
     assert host._ca_bundle({}, "", "Linux") == str(bundle)
     assert host._ca_bundle({}, "", "macOS") == ""
     assert host._ca_bundle({"SSL_CERT_FILE": str(bundle)}, "", "macOS") == str(bundle)
+
+
+def test_a_folder_that_cannot_be_looked_into_has_no_wheels() -> None:
+    assert host.wheels("/" + 300 * "x") == ()
