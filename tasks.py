@@ -51,7 +51,7 @@ HELP = {
 # A terminal that lacks a character gets a question mark, not a traceback.
 for stream in filter(None, (sys.stdout, sys.stderr)):
     stream.reconfigure(errors="replace")
-console = Console(highlight=False, markup=False)
+console = Console(highlight=False, markup=False, emoji=False)
 
 
 def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
