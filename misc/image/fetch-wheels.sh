@@ -59,8 +59,9 @@ while read -r name version; do
     elif download_version "$name" "$version" $from 2> /tmp/reason; then
         echo "$name $version: from $index"
     else
-        cat /tmp/reason >&2
-        echo "cresset: $name $version ($variant) for Python $PYTHON_VERSION: no wheel in the wheelhouse, none at $index" >&2
+        told /tmp/reason >&2
+        if grep -q 'Retry(total=0' /tmp/reason; then none="no answer from $index"; else none="none at $index"; fi
+        echo "cresset: $name $version ($variant) for Python $PYTHON_VERSION: no wheel in the wheelhouse, $none" >&2
         exit 1
     fi
 done < /tmp/wanted

@@ -5,7 +5,14 @@ set -eu
 
 work=$(mktemp -d)
 python3 -m venv "$work/venv"
-retry "$work/venv/bin/pip" --quiet install --no-compile "uv==$UV_VERSION"
+install() {
+    if "$work/venv/bin/pip" --quiet install --no-compile "uv==$UV_VERSION" 2> "$work/said"; then return; fi
+    told "$work/said" >&2
+    # What the index does not have, it does not have a moment later either.
+    if grep -q '^ERROR: No matching distribution' "$work/said"; then exit 1; fi
+    return 1
+}
+retry install
 mkdir -p "$1/bin"
 cp "$work/venv/bin/uv" "$work/venv/bin/uvx" "$1/bin/"
 rm -rf "$work"

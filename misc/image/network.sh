@@ -31,6 +31,11 @@ export PIP_RESUME_RETRIES=20 UV_HTTP_RETRIES=5
 # A cache mount is another file system: hard links from it are impossible, and trying prints a warning.
 export UV_LINK_MODE=copy UV_PYTHON_CACHE_DIR=/root/.cache/uv/python
 
+# What pip said into FILE, in few lines: of its tries the first with the reason, of the versions there are the newest.
+told() { # FILE
+    awk '!/Retrying \(/ || !tries++' "$1" | sed -E 's/\(from versions: .*, ([^,)]+)\)/(the newest: \1)/'
+}
+
 # For what does neither by itself, such as the pip of older distributions.
 retry() { # COMMAND...
     "$@" || { sleep 1 && "$@"; } || { sleep 5 && "$@"; }
