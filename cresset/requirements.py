@@ -25,8 +25,9 @@ _PLACES = {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-e",
 _OTHERS = {"--no-binary", "--only-binary", "--trusted-host", "--use-feature"}
 _SWITCHES = {"--no-index", "--pre", "--prefer-binary", "--require-hashes"}
 
-# One slash is enough for uv.
-_ADDRESS = re.compile(r"git\+|[A-Za-z][A-Za-z0-9+.-]*:/")
+# One slash is enough for uv. In a requirement, a scheme in capitals is part of a file's name to it.
+_ADDRESS = re.compile(r"git\+|[a-z][a-z0-9+.-]*:/")
+_SERVER = re.compile(r"https?://(?:[^/?#]*@)?([^/?#]*)")
 _NAMED_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^]]*\])?\s*@\s*(.+)")
 _ARCHIVES = (".whl", ".zip", ".tar.gz")
 
@@ -105,7 +106,7 @@ def _problem(line: str, is_here: Callable[[str], bool]) -> tuple[str, str]:
 
 def _option_problem(line: str, is_here: Callable[[str], bool]) -> tuple[str, str]:
     option, argument = (*re.split(r"[\s=]+", line, maxsplit=1), "")[:2]
-    if option in _SWITCHES:
+    if option in _SWITCHES or (option in _OTHERS and argument):
         return "", ""
     if option not in _FILES | _PLACES | _OTHERS:
         return "has an option that uv does not know", "write one package a line, and no option of an installation"
@@ -113,7 +114,12 @@ def _option_problem(line: str, is_here: Callable[[str], bool]) -> tuple[str, str
         return "lacks what the option is about", "write it after the option"
     if option in {"-e", "--editable"} and re.match(r"git\+|https?:", argument):
         return "cannot be editable", "leave out -e"
-    problem, hint = _place_problem(argument.strip("\"'"), is_here) if option not in _OTHERS else ("", "")
+    place = argument.strip("\"'")
+    if option not in {"-e", "--editable"}:
+        place = re.sub(r"^[A-Za-z]+(?=:)", lambda scheme: scheme[0].lower(), place)
+    if "${" not in place and (server := _SERVER.match(place)) and not re.fullmatch(r"\S+", server[1]):
+        return "names no server", "write one address after the option, like https://example.org/simple"
+    problem, hint = _place_problem(place, is_here)
     return problem, "write its lines into this file: a build sees no other" if problem and option in _FILES else hint
 
 

@@ -157,6 +157,13 @@ PIP_LINES = (
     ("./package", "is a file or a folder"),
     ("package-1.0-py3-none-any.whl", "is a file or a folder"),
     ("package @ file:package", "is a file or a folder"),
+    ("FILE:///etc/passwd", "is a file or a folder"),
+    ("numpy @ FILE:///x", "is a file or a folder"),
+    ("-e File:///x", "is a file or a folder"),
+    ("HTTPS://example.org/a-1.0-py3-none-any.whl", "is a file or a folder"),
+    ("--index-url=https://me:secret@h bogus", "'--index-url=https://***@h bogus' names no server"),
+    ("--extra-index-url https://me:secret@", "names no server"),
+    ("-r https://h bogus", "names no server"),
     ("-e git+https://example.org/package", "cannot be editable"),
     ("hg+https://me:secret@example.org/package", "'hg+https://***@example.org/package' is an address that uv cannot"),
 )
