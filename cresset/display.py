@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["auto", "plain", "tty", "quiet"]
 
+_NOTICE = "cresset: "  # how a line of misc/image begins that is for the person, not for the log alone
 _HEARTBEAT = 30.0  # seconds without a line after which a plain log says what is still running
 _REDRAW = 0.1  # seconds between two drawings of the live rows
 _TICK = 0.5  # seconds between two drawings in a silence
@@ -83,10 +84,12 @@ class Progress:
         self._record = Recorder(record, header or {}) if record else None
         self._log = Transcript(log) if log else None
         self._log_path = log
-        self._build = Build(heard=self._log.hear) if self._log else Build()
+        self._build = Build(heard=self._hear)
         self._since: dict[str, float] = {}  # running vertices by our own clock: the daemon's may be another machine's
         self._pending: list[str] = []  # plain lines; those that no event follows tell of the failure
         self._warned = 0
+        self._notices: dict[str, Vertex] = {}  # what our own scripts want known, in the order in which they said it
+        self._noticed: set[str] = set()
         self._live: Region | None = None
         self._lock = threading.RLock()
         self._over = threading.Event()
@@ -143,6 +146,7 @@ class Progress:
             self._show_failure(outcome)
         elif not self._quiet:
             self._show_pending()
+            self._show_notices()
             self._print(summarize(outcome), "bold")
         if exit_code or not self._quiet:
             self._show_log()
@@ -183,6 +187,7 @@ class Progress:
             shown = vertex.is_step or seconds >= _WORTH_A_LINE
             if shown and not vertex.cached and not vertex.error:
                 self._print(self._row(vertex.label, vertex.text, seconds))
+        self._show_notices()
 
     def _keep(self, log: Transcript, item: Event | str, ended: list[tuple[Vertex, float]]) -> None:
         if isinstance(item, str):
@@ -194,6 +199,19 @@ class Progress:
         for vertex, seconds in ended:
             if vertex.is_step or vertex.error or seconds >= _WORTH_A_LINE:
                 log.end(vertex, seconds)
+
+    def _hear(self, vertex: Vertex, line: str) -> None:
+        if self._log:
+            self._log.hear(vertex, line)
+        if line.startswith(_NOTICE):
+            self._notices.setdefault(line.removeprefix(_NOTICE), vertex)
+
+    def _show_notices(self) -> None:
+        """Show what a step wants known once it has ended well: the log of one that fails is shown anyway."""
+        for notice, vertex in self._notices.items():
+            if vertex.is_done and notice not in self._noticed:
+                self._noticed.add(notice)
+                self._print(f"warning: {notice}", "magenta")
 
     def _running(self) -> list[tuple[Vertex, float]]:
         """Return the running vertices with their seconds, the longest first, and note when each was first seen."""

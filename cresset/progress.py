@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cresset.settings import mask
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,9 +36,9 @@ _CONTROL = re.compile(
 
 
 def clean(text: str) -> str:
-    """Return the text without what steers a terminal, and without the parts that a carriage return overwrote."""
+    """Return the text without what steers a terminal, what a carriage return overwrote, and credentials."""
     parts = (_CONTROL.sub("", part.expandtabs()).rstrip() for part in reversed(text.split("\r")))
-    return next(filter(None, parts), "")
+    return mask(next(filter(None, parts), ""))
 
 
 class Log:

@@ -18,7 +18,7 @@ from cresset.display import Progress
 from cresset.live import abridge, duration
 from cresset.progress import Build, Log, Outcome, Vertex, clean
 from cresset.rawjson import Decoder, Event, prune_records
-from tests.unit.streams import SAMPLES, STARTED, Clock, line, log, vertex
+from tests.unit.streams import COMPLETED, SAMPLES, STARTED, Clock, line, log, vertex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -277,6 +277,35 @@ class TestDisplay:
 
     def test_warnings_come_once(self) -> None:
         assert show(SAMPLES["stageless-0.13"]).count("warning: Empty continuation line found in") == 1
+
+    NOTICE = "cresset: the apt mirror of DEB_NEW does not serve debian here; using the image's own sources\n"
+
+    @pytest.mark.parametrize("terminal", [False, True])
+    def test_what_a_step_wants_known_comes_once_and_with_its_end(self, *, terminal: bool) -> None:
+        one, two = "[build-base 1/2] RUN apt", "[train-base 1/2] RUN apt"
+        said = b"".join(vertex(name, **STARTED) + log(name, "a\n" + self.NOTICE) for name in (one, two))
+        assert "warning" not in show(said, terminal=terminal)
+        ended = said + vertex(one, **COMPLETED) + vertex(two, **COMPLETED)
+        assert show(ended, terminal=terminal).count("warning: the apt mirror of DEB_NEW does not serve") == 1
+        assert show(ended, quiet=True) == ""
+
+    def test_what_a_failed_step_wanted_known_is_in_its_log_alone(self) -> None:
+        name = "[build-base 1/2] RUN apt"
+        said = vertex(name, **STARTED) + log(name, self.NOTICE) + vertex(name, **COMPLETED, error="exit code: 1")
+        shown = show(said, 1)
+        assert "warning" not in shown
+        assert shown.count("does not serve") == 1
+
+    def test_no_password_is_shown_or_in_the_log(self, tmp_path: Path) -> None:
+        name, out, path = "[train-env 2/2] RUN uv", StringIO(), tmp_path / "one.log"
+        uv = "error: Invalid URL in `/tmp/requirements.txt` at position 0: https://u:secret@\n  cause: empty host\n"
+        failed = vertex(name, **COMPLETED, error="uv --index-url https://u:secret@h: exit code: 2")
+        with Progress(console=Console(file=out, width=200), log=path) as progress:
+            progress.feed(vertex(name, **STARTED) + log(name, uv) + failed + b"ERROR: https://u:secret@h\n")
+            outcome = progress.outcome(1)
+        for text in (out.getvalue(), path.read_text(), outcome.error, str(outcome.failed)):
+            assert "secret" not in text
+            assert "https://***@" in text
 
     def test_a_long_silence_is_broken(self) -> None:
         out, clock = StringIO(), Clock()
