@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 
@@ -18,7 +19,34 @@ from cresset.engine import Engine
 from cresset.errors import CressetError
 
 _COMPOSE = ("docker", "compose")
-_INTERRUPTED = "if an earlier `up` was interrupted, run it once more"
+_OVERRIDE = "docker-compose.override.yaml"
+_GPU_WAYS = "`bash misc/setup.sh` installs NVIDIA's toolkit, `invoke over` passes devices"
+# What to do about a container that does not start, by what the daemon noted; the first that fits.
+_PROBLEMS = (
+    (
+        r"could not select device driver|nvidia-container-cli|unresolvable CDI devices",
+        f"the engine gives containers no GPU: {_GPU_WAYS}; without a GPU: --service cpu",
+    ),
+    (
+        r"port is already allocated|address already in use",
+        f"something else has the port: choose another under ports: in {_OVERRIDE}",
+    ),
+    (
+        r"error gathering device information[^\"]*\"(?P<path>[^\"]+)",
+        f"this host has no device {{path}}: edit devices: in {_OVERRIDE}",
+    ),
+    (
+        r"error mounting \"(?P<path>[^\"]+)\".*not a directory",
+        f"a file is mounted on a folder, or a folder on a file: see {{path}} under volumes: in {_OVERRIDE}",
+    ),
+    (r"executable file not found", f"the image has no such program: see command: in {_OVERRIDE}"),
+)
+# What to do about a container that is there but cannot be entered.
+_WAYS_IN = {
+    "paused": "let it go on: docker compose unpause {service}",
+    "restarting": "its main process ends again and again: invoke logs --service {service}",
+    "exited": "start it as it was: invoke start --service {service}; or a fresh one: invoke up --service {service}",
+}
 
 
 def up(resolved: Configuration, engine: Engine) -> None:
@@ -29,7 +57,9 @@ def up(resolved: Configuration, engine: Engine) -> None:
         if not engine.dry_run:
             engine.remove_half_made(resolved.model.project, resolved.service.name)
         options = ("--detach", "--no-build", "--force-recreate")
-        engine.run([*_COMPOSE, "up", *options, resolved.service.name], hint=_INTERRUPTED)
+        argv = [*_COMPOSE, "up", *options, resolved.service.name]
+        project, name = resolved.model.project, resolved.service.name
+        engine.run(argv, hint=lambda: remedy(engine.start_problem(project, name)))
 
 
 def why_build(resolved: Configuration, engine: Engine) -> str:
@@ -47,9 +77,15 @@ def why_build(resolved: Configuration, engine: Engine) -> str:
 
 def start(resolved: Configuration, engine: Engine) -> None:
     """Start the stopped container as it was."""
-    name = resolved.service.name
+    project, name = resolved.model.project, resolved.service.name
+
+    def hint() -> str:
+        if not engine.states(project, name):
+            return f"there is no container yet: invoke up --service {name}"
+        return remedy(engine.start_problem(project, name))
+
     engine.ready()
-    engine.run([*_COMPOSE, "start", name], hint=f"where there is no container yet: invoke up --service {name}")
+    engine.run([*_COMPOSE, "start", name], hint=hint)
 
 
 def stop(resolved: Configuration, engine: Engine) -> None:
@@ -71,8 +107,8 @@ def enter(resolved: Configuration, engine: Engine, *, command: str = "") -> None
         CressetError: the container does not run.
     """
     service = resolved.service.name
-    if not engine.dry_run and not engine.is_running(resolved.model.project, service):
-        raise CressetError(f"no container of the service {service} runs", f"start one: invoke up --service {service}")
+    if not engine.dry_run and "running" not in (states := engine.states(resolved.model.project, service)):
+        raise _no_way_in(service, states)
     words = arguments(command or resolved["COMMAND"])
     engine.become([*_COMPOSE, "exec", *_no_terminal(), service, *words])
 
@@ -116,6 +152,25 @@ def age_of(time: timedelta) -> str:
 def arguments(command: str) -> list[str]:
     """Return a command line as arguments: a lone program as it is, anything else for the container's shell to read."""
     return [command] if re.fullmatch(r"[\w./-]+", command) else ["sh", "-c", command]
+
+
+def remedy(problem: str) -> str:
+    """Return what to do about a container that does not start, by what the daemon noted; empty if that is not known."""
+    for pattern, advice in _PROBLEMS:
+        if match := re.search(pattern, problem):
+            return advice.format_map(match.groupdict())
+    return ""
+
+
+def _no_way_in(service: str, states: Sequence[str]) -> CressetError:
+    state = next((state for state in _WAYS_IN if state in states), "")
+    if state in {"paused", "restarting"}:
+        message = f"the container of the service {service} is {state}"
+    else:
+        message = f"no container of the service {service} runs"
+    return CressetError(
+        message, _WAYS_IN.get(state, "start one: invoke up --service {service}").format(service=service)
+    )
 
 
 def _make_folders(resolved: Configuration, engine: Engine) -> None:

@@ -47,13 +47,25 @@ class Engine:
         env_file = [] if dotenv else ["--env-file", os.devnull]
         done = self._capture(["docker", "compose", *env_file, "config", "--format", "json"])
         if done.returncode:
-            raise _compose_refusal(done.stderr)
+            raise _compose_refusal(done.stderr, override=self._broken_override())
         if sys.stderr is not None:  # closed by whoever started this
             sys.stderr.write(done.stderr)
         return done.stdout
 
-    def run(self, argv: Sequence[str], *, hint: str = "") -> None:
+    def _broken_override(self) -> str:
+        """Return the override file's name where Compose takes the project without it; empty otherwise."""
+        names = sorted(map(str, Path().glob("docker-compose.override.y*ml")))
+        if not names:
+            return ""
+        without = self._capture(["docker", "compose", "--file", "docker-compose.yaml", "config", "--quiet"])
+        return "" if without.returncode else names[0]
+
+    def run(self, argv: Sequence[str], *, hint: Callable[[], str] = str) -> None:
         """Run a command on the person's own terminal.
+
+        Args:
+            argv: the command.
+            hint: asked, once it failed, what to do about that; what docker said has passed by on the screen.
 
         Raises:
             CressetError: it failed; the exit code is docker's own, and docker has said why.
@@ -64,7 +76,7 @@ class Engine:
         code = self._follow(argv)
         if code:
             self.ready()  # where the reason is that no daemon answers, that is what to say
-            raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", hint, code=code)
+            raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", hint(), code=code)
 
     def become(self, argv: Sequence[str]) -> None:
         """Replace this process, so that resizing, Ctrl-C, tmux and the exit code are the command's own."""
@@ -184,9 +196,18 @@ class Engine:
         done = self._capture(["docker", "pull", "--quiet", reference])
         return done.stderr.strip() or f"exit code {done.returncode}" if done.returncode else ""
 
-    def is_running(self, project: str, service: str) -> bool:
-        """Return whether a container of that Compose project and service runs."""
-        return bool(self._containers(project, service))
+    def states(self, project: str, service: str) -> list[str]:
+        """Return the states of a service's containers, like running, paused, restarting, exited or created.
+
+        Raises:
+            CressetError: no daemon answers.
+        """
+        return self._containers(project, service, "--all", show="{{.State}}")
+
+    def start_problem(self, project: str, service: str) -> str:
+        """Return why a service's container did not start, as the daemon noted it; empty where it noted nothing."""
+        names = self._containers(project, service, "--all")
+        return self._capture(["docker", "container", "inspect", "--format", "{{.State.Error}}", *names]).stdout.strip()
 
     def remove_half_made(self, project: str, service: str) -> None:
         """Remove the container that an interrupted replacement left behind, over whose name Compose would stumble.
@@ -199,11 +220,18 @@ class Engine:
         if half_made := [name for name in made if re.match("[0-9a-f]{12}_", name)]:
             self._capture(["docker", "container", "rm", *half_made])
 
-    def _containers(self, project: str, service: str, *options: str) -> list[str]:
-        """Return the names of a service's containers: of those that run, or as the options of `docker ps` say."""
+    def _containers(self, project: str, service: str, *options: str, show: str = "{{.Names}}") -> list[str]:
+        """Return the names of a service's containers: of those that run, or as the options of `docker ps` say.
+
+        Args:
+            project: of Compose.
+            service: of that project.
+            options: further ones for `docker container ls`.
+            show: what to return instead of names, a format of `docker container ls`.
+        """
         labels = [f"label=com.docker.compose.project={project}", f"label=com.docker.compose.service={service}"]
         filters = [word for label in labels for word in ("--filter", label)]
-        done = self._capture(["docker", "container", "ls", "--format", "{{.Names}}", *filters, *options])
+        done = self._capture(["docker", "container", "ls", "--format", show, *filters, *options])
         if done.returncode:
             raise daemon_refusal(done.stderr)
         return done.stdout.split()
@@ -327,7 +355,7 @@ def daemon_refusal(text: str) -> CressetError:
     return CressetError(f"no Docker daemon answers: {text}", f"start it: bash misc/setup.sh{_elsewhere()}")
 
 
-def _compose_refusal(text: str) -> CressetError:
+def _compose_refusal(text: str, *, override: str = "") -> CressetError:
     absent = ("is not a docker command", "unknown command", "unknown shorthand flag", "unknown flag")
     is_absent = any(words in text for words in absent)
     # The warning that docker cannot read its configuration says nothing of why Compose refuses, if it is there.
@@ -340,7 +368,8 @@ def _compose_refusal(text: str) -> CressetError:
         return CressetError(
             f"docker: {reason}", f"`docker context ls` shows what there is{_elsewhere() or '; docker context use NAME'}"
         )
-    return CressetError(f"docker compose: {reason}", "see docker-compose.yaml, its override and .env")
+    hint = f"edit or remove {override}" if override else "see docker-compose.yaml, its override and .env"
+    return CressetError(f"docker compose: {reason}", hint)
 
 
 def _last_line(text: str) -> str:

@@ -15,6 +15,55 @@ from cresset.engine import Engine
 from cresset.errors import CressetError
 from cresset.inventory import Image
 
+_MOUNTED = (
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
+    'unable to start container process: error during container init: error mounting "/tmp/x" '
+    'to rootfs at "/etc/passwd"'
+    ": mount /tmp/x:/etc/passwd (via /proc/self/fd/6), flags: 0x5000: not a directory: unknown: Are you trying to "
+    "mount a directory onto a file (or vice-versa)?"
+)
+
+
+@pytest.mark.parametrize(
+    ("problem", "want"),
+    [
+        ('could not select device driver "nvidia" with capabilities: [[gpu]]', "--service cpu"),
+        ("nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1", "--service cpu"),
+        ("Bind for 0.0.0.0:8888 failed: port is already allocated", "ports: in docker-compose.override.yaml"),
+        ("Error starting userland proxy: listen tcp4 0.0.0.0:45871: bind: address already in use", "choose another"),
+        (_MOUNTED, "see /tmp/x under volumes: in docker-compose.override.yaml"),
+        (
+            'error gathering device information while adding custom device "/dev/nosuch": no such file or directory',
+            "this host has no device /dev/nosuch",
+        ),
+        ('unable to start container process: exec: "x": executable file not found in $PATH: unknown', "command:"),
+    ],
+    ids=["no GPUs", "a broken driver", "a port", "a port of another program", "a mount", "a device", "a command"],
+)
+def test_a_container_that_does_not_start_has_a_hint(problem: str, want: str) -> None:
+    assert want in container.remedy(problem)
+
+
+@pytest.mark.parametrize("problem", ["", "a surprise {path}", "network x not found"])
+def test_a_hint_that_would_mislead_is_not_given(problem: str) -> None:
+    assert container.remedy(problem) == ""
+
+
+@pytest.mark.parametrize(
+    ("states", "message", "hint"),
+    [
+        ([], "no container of the service cpu runs", "start one: invoke up --service cpu"),
+        (["created"], "no container of the service cpu runs", "start one: invoke up --service cpu"),
+        (["exited"], "no container of the service cpu runs", "start it as it was: invoke start --service cpu; or"),
+        (["paused"], "the container of the service cpu is paused", "docker compose unpause cpu"),
+        (["restarting"], "the container of the service cpu is restarting", "invoke logs --service cpu"),
+    ],
+)
+def test_a_stopped_container_is_not_thrown_away(states: list[str], message: str, hint: str) -> None:
+    error = container._no_way_in("cpu", states)
+    assert str(error) == message
+    assert error.hint.startswith(hint) or hint in error.hint
+
 
 @pytest.mark.parametrize(
     ("command", "want"),

@@ -91,5 +91,12 @@ def test_a_warning_of_compose_has_nowhere_to_go(monkeypatch: pytest.MonkeyPatch)
     assert Engine().compose_config() == "{}"
 
 
+def test_a_broken_override_file_is_named() -> None:
+    said = "yaml: line 1: did not find expected node content\n"
+    named = engine._compose_refusal(said, override="docker-compose.override.yml")
+    assert named.hint == "edit or remove docker-compose.override.yml"
+    assert "its override" in engine._compose_refusal(said).hint
+
+
 def test_no_words_are_no_answer() -> None:
     assert str(engine.daemon_refusal("")) == "no Docker daemon answers: no answer"
