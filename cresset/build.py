@@ -90,7 +90,7 @@ def build(
         known = remedies.find(text, values={**values, "root": root}, requirements=read)
         if known:
             raise CressetError(f"{failure}: {known.name}", known.text, code=exit_code)
-        raise CressetError(failure, _about_records(), code=exit_code)
+        raise CressetError(failure, code=exit_code)
     return outcome
 
 
@@ -183,7 +183,3 @@ def _check_disk(resolved: Configuration, product: Product, engine: Engine, *, co
         if warning and not quiet:
             console.print(Text(f"Warning: {warning}", style="yellow"), soft_wrap=True)
     return found.root
-
-
-def _about_records() -> str:
-    return f"BuildKit's events are in {files.RECORDS.relative_to(files.ROOT)}" if files.RECORDS.is_dir() else ""

@@ -47,11 +47,14 @@ _KILLED = (
 )
 _NO_APT_PACKAGE = (
     r"unable to locate package (?P<package>\S+)|package '?(?P<package2>[\w.+:-]+)'? has no installation candidate"
-    r"|version '\S*' for '(?P<package3>\S+)' was not found"
 )
-_NO_PYTHON_PACKAGE = (
-    r"no version of (?P<package>[\w.-]+)|because (?P<package2>[\w.-]+) was not found"
-    r"|no matching distribution found for (?P<package3>[\w.-]+)|because only (?P<package4>[\w.-]+)[<>=!~]"
+_NO_PYTHON_PACKAGE = r"because (?P<package>[\w.-]+) was not found"
+_NO_PYTHON_VERSION = (
+    r"no version of (?P<package>[\w.-]+)|no matching distribution found for (?P<package2>[\w.-]+)"
+    r"|because only (?P<package3>[\w.-]+)[<>=!~]"
+)
+_NO_WHEEL = (
+    r"cresset: (?P<package>\S+) (?P<version>\S+) \((?P<variant>\w+)\) for Python \S+: no wheel in the wheelhouse, "
 )
 _ROOM = (
     "`docker system df` shows what takes it; `invoke prune` and `docker builder prune` make room; then build again, "
@@ -67,6 +70,11 @@ _NEARER = (
 # full disk, then certificates, then the network, then what is missing; and of two rows for one failure, the one that
 # knows more.
 REMEDIES = (
+    Remedy(
+        name="no such builder",
+        pattern=r'^ERROR: no builder "(?P<builder>[^"]+)" found',
+        advice="docker knows no builder {builder}: unset BUILDX_BUILDER, or name one that `docker buildx ls` shows",
+    ),
     Remedy(
         name="no space left on device",
         # Not in a step, whose paths are the container's. It may be the disk of who builds: docker writes notes there.
@@ -160,15 +168,27 @@ REMEDIES = (
     ),
     Remedy(
         name="no such Python",
+        pattern=r"no interpreter found for Python (?P<version>\S+)|Python <3\.6 is not supported",
+        advice="the base image has no Python {PYTHON_VERSION}, and uv {UV_VERSION} knows none to fetch: choose another "
+        "PYTHON_VERSION; one that is newer than this uv needs a newer UV_VERSION",
+    ),
+    Remedy(
+        name="no such Python",
         pattern=r"python-build-standalone",
         advice="the base image's own Python is not {PYTHON_VERSION}, and another cannot be fetched: set PYTHON_VERSION "
         "to the base's, or PYTHON_MIRROR",
     ),
     Remedy(
         name="no wheel of PyTorch",
-        pattern=r"no wheel in the wheelhouse",
-        advice="name a folder of wheels: invoke env --update --set WHEELHOUSE=DIR; or another version that is to be "
-        "had",
+        pattern=_NO_WHEEL + r"none at (?P<index>\S+)",
+        advice="neither the wheelhouse nor {index} has {package} {version} ({variant}) for Python {PYTHON_VERSION}: "
+        "choose another {tag}, or name a folder of wheels: invoke env --update --set WHEELHOUSE=DIR",
+    ),
+    Remedy(
+        name="no wheel of PyTorch",
+        pattern=_NO_WHEEL + r"no answer from (?P<index>\S+)",
+        advice="the wheelhouse has no {package} {version} ({variant}) for Python {PYTHON_VERSION}, and {index} does "
+        "not answer: name a folder of wheels: invoke env --update --set WHEELHOUSE=DIR; or see to the network",
     ),
     Remedy(
         name="an index asks who you are",
@@ -197,6 +217,12 @@ REMEDIES = (
         "old file; build again in a while, or choose another mirror (DEB_NEW, INDEX_URL)",
     ),
     Remedy(
+        name="no such version of an apt package",
+        pattern=r"version '(?P<version>\S*)' for '(?P<package>\S+)' was not found",
+        advice="{where}: the release of {BUILD_IMAGE} has no version {version} of {package}: leave the version "
+        "out, or write the one that packages.debian.org or packages.ubuntu.com shows",
+    ),
+    Remedy(
         name="no such apt package",
         pattern=_NO_APT_PACKAGE,
         advice="{where}: the release of {BUILD_IMAGE} has no such package {package}; packages.debian.org and "
@@ -209,14 +235,38 @@ REMEDIES = (
         "release?",
     ),
     Remedy(
+        name="no such uv",
+        pattern=r"no matching distribution found for uv==(?P<version>\S+)",
+        advice="the index has no uv {version} for the base image: choose another UV_VERSION, of those that "
+        "pypi.org/project/uv/#history lists",
+    ),
+    Remedy(
+        name="the PyTorch of .env stays",
+        pattern=r"you require (?P<package>torch(?:vision|audio|text)?)\b[^,\n]* and (?P=package)==(?P<version>[^,\s]+)",
+        advice="{where}: {package} is {version} by {tag} and is never replaced: leave the line out, or choose another "
+        "{tag}",
+    ),
+    Remedy(
         name="no such Python package",
         pattern=_NO_PYTHON_PACKAGE,
+        advice="{where}: the index has no package {package}: check how it is spelt; where only another index has it, "
+        "name that in EXTRA_INDEX_URL",
+    ),
+    Remedy(
+        name="no such Python package",
+        pattern=_NO_PYTHON_PACKAGE,
+        advice="the index has no package {package}, which another one asks for: is INDEX_URL complete? EXTRA_INDEX_URL "
+        "names a further one",
+    ),
+    Remedy(
+        name="no such version of a Python package",
+        pattern=_NO_PYTHON_VERSION,
         advice="{where}: no such version of {package} is to be had for Python {PYTHON_VERSION} and this PyTorch; "
         "loosen the line, or choose other versions",
     ),
     Remedy(
-        name="no such Python package",
-        pattern=_NO_PYTHON_PACKAGE + r"|no solution found when resolving|ResolutionImpossible",
+        name="versions that do not go together",
+        pattern=_NO_PYTHON_VERSION + r"|no solution found when resolving|ResolutionImpossible",
         advice="no set of versions fits Python {PYTHON_VERSION} and this PyTorch, which is never replaced: loosen a "
         "line of reqs/pip-*.requirements.txt, or choose another PYTORCH_VERSION_TAG",
     ),
@@ -249,6 +299,8 @@ def _known(match: re.Match[str], values: Mapping[str, str], requirements: Mappin
     found = {name.rstrip("0123456789"): text for name, text in match.groupdict().items() if text}
     known = {**{name: value or "not set" for name, value in values.items()}, **found}
     known.setdefault("image", known["BUILD_IMAGE"])
+    if "package" in known:
+        known["tag"] = f"{'PYTORCH' if known['package'] == 'torch' else known['package'].upper()}_VERSION_TAG"
     if "package" in known and (where := _where(known["package"], requirements)):
         known["where"] = where
     return {

@@ -79,7 +79,8 @@ def test_a_daemon_that_was_restarted(second: Checkout, second_engine: SecondEngi
     assert "no Docker daemon answers" in two_lines(second.invoke("exec", "--command", "true", check=False))
     second_engine.start()
     said = two_lines(second.invoke("exec", "--command", "true", check=False))
-    assert said == "no container of the service cpu runs\n  start one: invoke up --service cpu"
+    ways = "start it as it was: invoke start --service cpu; or a fresh one: invoke up --service cpu"
+    assert said == f"no container of the service cpu runs\n  {ways}"
     second.invoke("start")
     second.inside("test -e /tmp/kept")
     second.invoke("up")
@@ -238,7 +239,7 @@ class Wish:
         ),
         Wish(
             line="iniconfig==99",
-            failure="no such Python package",
+            failure="no such version of a Python package",
             hint="reqs/pip-train.requirements.txt, line {line}:",
         ),
         Wish(

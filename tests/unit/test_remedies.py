@@ -20,11 +20,12 @@ VALUES = {
     "PYTHON_VERSION": "3.12",
     "CA_BUNDLE": "",
     "DEB_NEW": "",
+    "UV_VERSION": "0.13.8",
 }
 CPU = {"USE_CUDA": "0", "BUILD_IMAGE": "debian:bookworm-slim", "TRAIN_IMAGE": "debian:bookworm-slim"}
 REQUIREMENTS = {
-    "apt-train.requirements.txt": "# editors\nvim\nnosuch-tool=1.0 # libfoo\n",
-    "pip-train.requirements.txt": "numpy\n# einops\neinops>=99\nscikit_learn[x]==99\n",
+    "apt-train.requirements.txt": "# editors\nvim\nnosuch-tool=1.0 # libfoo\ntree=9.9\n",
+    "pip-train.requirements.txt": "numpy\n# einops\neinops>=99\nscikit_learn[x]==99\ntorch==1.0\n",
 }
 CUDA = "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04"
 UNTRUSTED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain"
@@ -58,6 +59,7 @@ class Case(NamedTuple):
 
 
 CASES = {
+    "no such builder": Case('ERROR: no builder "nope" found', "no such builder", "unset BUILDX_BUILDER"),
     "disk full while copying": Case(
         "ERROR: failed to solve: failed to copy files: copy file range failed: no space left on device",
         "no space left on device",
@@ -213,10 +215,28 @@ CASES = {
         "no such Python",
         "PYTHON_MIRROR",
     ),
+    "no such Python": Case(
+        "error: No interpreter found for Python 3.99 in managed installations or search path\n\nhint: uv embeds "
+        "available Python downloads and may require an update to install new versions.",
+        "no such Python",
+        "uv 0.13.8 knows none",
+    ),
+    "a Python too old for uv": Case(
+        "error: Invalid version request: Python <3.6 is not supported but 2.7 was requested.",
+        "no such Python",
+        "choose another PYTHON_VERSION",
+    ),
+    "no wheel of that version": Case(
+        "ERROR: No matching distribution found for torchvision===0.99.0\n"
+        "cresset: torchvision 0.99.0 (cpu) for Python 3.11: no wheel in the wheelhouse, none at https://wheels.lan/cpu",
+        "no wheel of PyTorch",
+        "torchvision 0.99.0 (cpu) for Python 3.12: choose another TORCHVISION_VERSION_TAG",
+    ),
     "no wheel anywhere": Case(
         "WARNING: Retrying (Retry(total=0, ...)) after connection broken by 'NewConnectionError('<...>: Failed to "
         "establish a new connection: [Errno -2] Name or service not known')': /whl/cpu/torch/\n"
-        "cresset: torch 9 (cpu) for Python 3.11: no wheel in the wheelhouse, none at https://download.pytorch.org/whl/cpu",
+        "cresset: torch 9 (cpu) for Python 3.11: no wheel in the wheelhouse, no answer from "
+        "https://download.pytorch.org/whl/cpu",
         "no wheel of PyTorch",
         "WHEELHOUSE=DIR",
     ),
@@ -284,7 +304,7 @@ CASES = {
     ),
     "an apt version that is gone": Case(
         "E: Version '1.0' for 'nosuch-tool' was not found",
-        "no such apt package",
+        "no such version of an apt package",
         "reqs/apt-train.requirements.txt, line 3: ",
     ),
     "a virtual apt package": Case(
@@ -292,30 +312,58 @@ CASES = {
         "no such apt package",
         "reqs/apt-train.requirements.txt, line 2: ",
     ),
+    "an apt package without that version": Case(
+        "E: Version '9.9' for 'tree' was not found",
+        "no such version of an apt package",
+        "reqs/apt-train.requirements.txt, line 4: ",
+    ),
     "an apt package that we ask for ourselves": Case(
         "E: Unable to locate package python3-venv",
         "no such apt package",
         "DEB_NEW (not set)",
     ),
+    "no such uv": Case(
+        "ERROR: Could not find a version that satisfies the requirement uv==99.0.0 (the newest: 0.13.8)\n"
+        "ERROR: No matching distribution found for uv==99.0.0",
+        "no such uv",
+        "UV_VERSION",
+    ),
+    "another PyTorch than the chosen": Case(
+        "  cause: Because you require torch==1.0 and torch==2.13.0, we can conclude that your requirements are",
+        "the PyTorch of .env stays",
+        "reqs/pip-train.requirements.txt, line 5: torch is 2.13.0 by PYTORCH_VERSION_TAG",
+    ),
+    "a misspelt Python package": Case(
+        "  cause: Because einops was not found in the package registry and you require einops>=99, we can conclude",
+        "no such Python package",
+        "reqs/pip-train.requirements.txt, line 3: the index has no package einops: check how it is spelt",
+    ),
+    "a Python package that another one needs": Case(
+        "  cause: Because other was not found in the package registry and einops==1 depends on other, we can conclude",
+        "no such Python package",
+        "another one asks for",
+    ),
     "no such version, by uv": Case(
         "error: No solution found when resolving dependencies\n  cause: Because there is no version of einops>=99 and "
         "you require einops>=99, we can conclude that your requirements are unsatisfiable.",
-        "no such Python package",
+        "no such version of a Python package",
         "reqs/pip-train.requirements.txt, line 3: ",
     ),
     "no such version, the name written otherwise": Case(
         "  cause: Because there is no version of scikit-learn[x]==99 and you require scikit-learn[x]==99, we can",
-        "no such Python package",
+        "no such version of a Python package",
         "reqs/pip-train.requirements.txt, line 4: ",
     ),
-    "no such package, by pip": Case(
+    "no such version, by pip": Case(
         "ERROR: No matching distribution found for einops>=99",
-        "no such Python package",
+        "no such version of a Python package",
         "reqs/pip-train.requirements.txt, line 3: ",
     ),
     "versions that do not go together": Case(
-        "error: No solution found when resolving dependencies\n  cause: Because other==1 depends on torch==1 and",
-        "no such Python package",
+        "error: No solution found when resolving dependencies\n  cause: Because fastai==2.5.0 depends on "
+        "torch>=1.7.0,<1.10 and torch==2.13.0, we can conclude that fastai==2.5.0 cannot be used.\n         And "
+        "because you require fastai==2.5.0, we can conclude that your requirements are unsatisfiable.",
+        "versions that do not go together",
         "PYTORCH_VERSION_TAG",
     ),
 }
