@@ -126,7 +126,7 @@ def test_a_disk_that_is_too_small(second: Checkout, disk: SecondEngine) -> None:
     disk.make_room()
     second.invoke("build-only")
     # BuildKit itself removes what copies of files it can make again.
-    downloads = {"build-base 2/3", "build-base 3/3"}
+    downloads = {"build-python 2/3", "build-python 3/3"}
     assert downloads <= set(finished)
     assert not downloads & set(second.executed())
     second.invoke("up")
