@@ -55,6 +55,8 @@ class Task:
 def begin(checkout: Checkout, *words: str, terminal: bool = False, **environment: str) -> Task:
     """Start a task; the test ends it."""
     reader, writer = os.openpty() if terminal else os.pipe()
+    # Under nohup the tests ignore it, and what they start would inherit that.
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(
         [*(["setsid", "--ctty"] if terminal else []), sys.executable, "-m", "invoke", *words],
         cwd=checkout.path,
@@ -64,6 +66,7 @@ def begin(checkout: Checkout, *words: str, terminal: bool = False, **environment
         stderr=writer,
         start_new_session=not terminal,
     )
+    signal.signal(signal.SIGHUP, former)
     os.close(writer)
     return Task(process=process, output=reader)
 
