@@ -11,7 +11,7 @@
 #       build-base               compilers and what PyTorch's build asks for
 #           install                  the same, with labels: the image pytorch_source:build_install
 #           choose-pins              which build requirements the versions can bear
-#           magma-exclude, magma-prebuilt, magma-source -> magma
+#           fetch-magma, build-magma -> magma    MAGMA_MODE: an archive, a compile, or nothing
 #           preflight                compiler, nvcc, cuDNN, submodules: fails in seconds, not hours
 #           build-torch              the wheel of PyTorch
 #           build-vision, build-audio, build-text                 on build-torch's wheel, side by side
@@ -284,11 +284,7 @@ RUN --mount=from=scripts,source=/choose-pins.py,target=/run/cresset/choose-pins.
     torchvision="$TORCHVISION_VERSION_TAG" torchaudio="$TORCHAUDIO_VERSION_TAG" torchtext="$TORCHTEXT_VERSION_TAG"
 
 
-FROM scratch AS magma-exclude
-WORKDIR /opt/magma
-
-
-FROM build-base AS magma-prebuilt
+FROM build-base AS fetch-magma
 ARG CUDA_VERSION
 ARG MAGMA_URL
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
@@ -308,7 +304,7 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/clone.sh magma "$MAGMA_URL" "$MAGMA_VERSION" "" /tmp/source
 
 
-FROM build-base AS magma-source
+FROM build-base AS build-magma
 ARG USE_CUDA
 ARG CCA
 RUN --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
@@ -317,6 +313,17 @@ RUN --mount=from=scripts,source=/compile.sh,target=/run/cresset/compile.sh \
     --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
     --mount=type=secret,id=max_jobs --mount=type=secret,id=ccache_remote \
     /run/cresset/build-magma.sh /tmp/magma /opt/magma
+
+
+FROM scratch AS magma-exclude
+
+
+FROM scratch AS magma-prebuilt
+COPY --from=fetch-magma /opt/magma /
+
+
+FROM scratch AS magma-source
+COPY --from=build-magma /opt/magma /
 
 
 FROM magma-${MAGMA_MODE} AS magma
@@ -348,7 +355,7 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/build-torch.sh,target=/run/cresset/build-torch.sh \
     --mount=from=choose-pins,source=/tmp/pins/torch.txt,target=/run/cresset/pins.txt \
     --mount=from=preflight,source=/tmp/preflight/found,target=/run/cresset/found \
-    --mount=from=magma,source=/opt/magma,target=/opt/magma \
+    --mount=from=magma,target=/opt/magma \
     --mount=from=clone-torch,source=/tmp/source,target=/tmp/torch,rw \
     --mount=type=cache,id=cresset-ccache,target=/root/.cache/ccache \
     --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
