@@ -9,7 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,10 +143,12 @@ def _process(container: str) -> int:
     """Return the number of a container's process, if it is one of this host and in a network of its own."""
     number = run(["docker", "inspect", "--format", "{{.State.Pid}}", container]).out.strip()
     process = Path("/proc", number)
-    try:
-        is_it = f"MARK={container}".encode() in (process / "environ").read_bytes()
-    except OSError:
-        is_it = False
+    is_it = False
+    deadline = time.monotonic() + 10  # it begins as runc's, and becomes the container's in a moment
+    while not is_it and time.monotonic() < deadline:
+        with suppress(OSError):
+            is_it = f"MARK={container}".encode() in (process / "environ").read_bytes()
+        time.sleep(0.1)
     if not is_it or (process / "ns/net").readlink() == Path("/proc/self/ns/net").readlink():
         pytest.skip("the containers of the engine are not processes of this host")
     return int(number)
