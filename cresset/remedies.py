@@ -238,7 +238,7 @@ REMEDIES = (
         name="no such uv",
         pattern=r"no matching distribution found for uv==(?P<version>\S+)",
         advice="the index has no uv {version} for the base image: choose another UV_VERSION, of those that "
-        "pypi.org/project/uv/#history lists",
+        "its page on PyPI lists",
     ),
     Remedy(
         name="the PyTorch of .env stays",

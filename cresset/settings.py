@@ -186,7 +186,7 @@ WORDS = Form(
     accepts=_matches(r"[^'\"\\$`\n]*"),
 )
 JOBS = Form(what="a number of jobs", hint="write a number from 1 on", accepts=_matches(r"[1-9][0-9]{0,3}"))
-# The oldest Python that an official wheel was made for: torch 1.0 to 1.10 (pypi.org/project/torch).
+# The oldest Python that an official wheel was made for: the table releases of data/compat.yaml.
 PYTHON = Form(
     what="a version of Python that PyTorch has wheels for",
     hint="write 3.6 or newer, like 3.12, or with its patch number 3.12.4",

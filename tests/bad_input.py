@@ -55,7 +55,7 @@ VALUES = (
     ("PYTORCH_INDEX_URL", "https://me:secret@example.org/whl", "INDEX_URL, which is a secret"),
     ("PYTORCH_INDEX_URL", "ftp://example.org", "secret"),
     ("INDEX_URL", "http://[x", "http"),
-    ("INDEX_URL", "pypi.org/simple", "http"),
+    ("INDEX_URL", "index.example.org/simple", "http"),
     ("UID", "-1", "id -u"),
     ("UID", "4294967295", "id -u"),
     ("UID", "1.5", "id -u"),

@@ -51,8 +51,6 @@ class Edit:
 def edits() -> list[Edit]:
     """Return the edits, with values that no build has seen."""
     word = uuid.uuid4().hex
-    facts = host.look()
-    index, archive = facts.index_url or "https://pypi.org/simple", facts.apt_mirror or "http://deb.debian.org/debian"
     user = {"UID": "54321", "GID": "54321", "USR": f"u{word[:8]}", "GRP": f"g{word[:8]}"}
     return [
         Edit(what="the user", least=LAST, settings=user),
@@ -74,8 +72,8 @@ def edits() -> list[Edit]:
             least="requirements pick-extensions",
             lines={"reqs/pip-build.requirements.txt": f"# {word}"},
         ),
-        Edit(what="the pip mirror", settings={"INDEX_URL": f"{index.rstrip('/')}//"}),
-        Edit(what="the apt mirror", settings={"DEB_NEW": f"{archive.rstrip('/')}//"}),
+        Edit(what="the pip mirror", settings={"INDEX_URL": "https://index.example.org/simple"}),
+        Edit(what="the apt mirror", settings={"DEB_NEW": "http://archive.example.org/debian"}),
         Edit(what="`MAX_JOBS`", settings={"MAX_JOBS": "1"}),
         Edit(what="a comment in the Dockerfile", lines={"Dockerfile": f"# {word}"}),
         Edit(

@@ -116,8 +116,8 @@ CASES = {
         "CA_BUNDLE (not set)",
     ),
     "uv behind a proxy that inspects TLS": Case(
-        "error: Failed to fetch: https://pypi.org/simple/iniconfig/\n"
-        "  cause: error sending request for url (https://pypi.org/simple/iniconfig/)\n"
+        "error: Failed to fetch: https://index.example.org/simple/iniconfig/\n"
+        "  cause: error sending request for url (https://index.example.org/simple/iniconfig/)\n"
         "  cause: client error (Connect)\n  cause: invalid peer certificate: UnknownIssuer",
         "a certificate is not trusted",
         "--set CA_BUNDLE=FILE",
@@ -128,7 +128,7 @@ CASES = {
         "--set CA_BUNDLE=FILE",
     ),
     "apt behind a proxy that inspects TLS": Case(
-        "E: Failed to fetch https://deb.debian.org/debian/dists/bookworm/InRelease  Certificate verification failed: "
+        "E: Failed to fetch https://apt.example.org/debian/dists/bookworm/InRelease  Certificate verification failed: "
         "The certificate is NOT trusted. The certificate issuer is unknown.",
         "a certificate is not trusted",
         "CA_BUNDLE",
@@ -251,11 +251,11 @@ CASES = {
         "INDEX_URL",
     ),
     "apt without names": Case(
-        "W: Failed to fetch http://deb.debian.org/debian/dists/bookworm/InRelease  Temporary failure resolving "
-        "'deb.debian.org'\nW: Some index files failed to download. They have been ignored, or old ones used instead.\n"
+        "W: Failed to fetch http://apt.example.org/debian/dists/bookworm/InRelease  Temporary failure resolving "
+        "'apt.example.org'\nW: Some index files failed to download. They have been ignored, or old ones used instead.\n"
         "E: Unable to locate package zsh",
         "no network",
-        "does not reach deb.debian.org:",
+        "does not reach apt.example.org:",
     ),
     "uv without a server": Case(
         "error: Failed to fetch: http://127.0.0.1:1/simple/iniconfig/\n"
