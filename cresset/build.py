@@ -12,10 +12,11 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from cresset import bake, compat, disk, dockerfile, files, host, remedies, requirements, settings, sources
+from cresset import bake, compat, disk, dockerfile, files, host, remedies, requirements, sources
 from cresset.bake import Product
 from cresset.compat import Tables
 from cresset.configuration import Configuration
+from cresset.credentials import mask
 from cresset.display import Mode, Progress
 from cresset.engine import Engine
 from cresset.errors import CressetError
@@ -86,7 +87,7 @@ def build(
     if exit_code:
         # What BuildKit says is on the screen already.
         text = "\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())])
-        values = {name: settings.mask(value.value) for name, value in resolved.values.items()}
+        values = {name: mask(value.value) for name, value in resolved.values.items()}
         known = remedies.find(text, values={**values, "root": root}, requirements=read)
         if known:
             raise CressetError(f"{failure}: {known.name}", known.text, code=exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from cresset import compose, dockerfile, settings
+from cresset import compose, dockerfile, forms, settings
 from cresset.compose import Model, Service
 from cresset.dockerfile import Dockerfile
 from cresset.errors import CressetError
@@ -158,7 +158,7 @@ def _check_releases(values: Mapping[str, Value]) -> None:
     if values["BUILD_MODE"].value == "exclude":
         for name in settings.TAGS:
             if tag := values[name].value:
-                Setting(name=name, form=settings.RELEASE).check(tag, values[name].source)
+                Setting(name=name, form=forms.RELEASE).check(tag, values[name].source)
 
 
 def _meanings(recipe: Dockerfile) -> list[tuple[Setting, str]]:

@@ -6,17 +6,14 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
-from typing import NoReturn
 
+from cresset import processes, refusals
 from cresset.errors import CressetError
 
 # Stable image ids on every store, and no question about folders outside the checkout: named contexts are there.
@@ -47,7 +44,7 @@ class Engine:
         env_file = [] if dotenv else ["--env-file", os.devnull]
         done = self._capture(["docker", "compose", *env_file, "config", "--format", "json"])
         if done.returncode:
-            raise _compose_refusal(done.stderr, override=self._broken_override())
+            raise refusals.compose_refusal(done.stderr, override=self._broken_override())
         if sys.stderr is not None:  # closed by whoever started this
             sys.stderr.write(done.stderr)
         return done.stdout
@@ -83,7 +80,10 @@ class Engine:
         if self.dry_run:
             self._show(argv)
         else:
-            _exec(list(argv), {**os.environ, **self.environment})
+            try:
+                processes.become(list(argv), {**os.environ, **self.environment})
+            except OSError as error:
+                raise refusals.unusable(argv[0], error) from None
 
     def bake(self, definition: str, *, feed: Callable[[bytes], None] | None = None, progress: str = "auto") -> int:
         """Build a bake definition and return the exit code.
@@ -99,7 +99,7 @@ class Engine:
             self._show(argv, stdin=definition, extra=_BUILDX)
             return 0
         with (
-            _told_to_end(),
+            processes.told_to_end(),
             subprocess.Popen(
                 argv,
                 stdin=subprocess.PIPE,
@@ -119,9 +119,11 @@ class Engine:
                     feed(chunk)
                 process.wait()
             except BaseException:
-                _cancel(process)
+                processes.cancel(process)
                 raise
-        if process.returncode and (refused := _refused_folder(_last_line(said.decode(errors="replace")))):
+        if process.returncode and (
+            refused := refusals.refused_folder(refusals.last_line(said.decode(errors="replace")))
+        ):
             raise refused
         return process.returncode
 
@@ -135,8 +137,8 @@ class Engine:
             return
         done = self._capture(["docker", "version", "--format", "{{.Server.Version}}"])
         if done.returncode:
-            raise daemon_refusal(done.stderr)
-        _require("engine", done.stdout.strip())
+            raise refusals.daemon_refusal(done.stderr)
+        refusals.require("engine", done.stdout.strip())
 
     def place(self) -> tuple[str, str]:
         """Return the name of the machine that the daemon runs on, and the folder there that holds its data.
@@ -146,7 +148,7 @@ class Engine:
         """
         done = self._capture(["docker", "info", "--format", "{{.Name}}\t{{.DockerRootDir}}"])
         if done.returncode:
-            raise daemon_refusal(done.stderr)
+            raise refusals.daemon_refusal(done.stderr)
         name, _, folder = done.stdout.strip().partition("\t")
         return name, folder
 
@@ -158,9 +160,9 @@ class Engine:
         """
         done = self._capture(["docker", "compose", "version", "--short"])
         if done.returncode:
-            raise _compose_refusal(done.stderr)
-        _require("compose", done.stdout.strip())
-        return ".".join(map(str, _numbers(done.stdout)[:3]))
+            raise refusals.compose_refusal(done.stderr)
+        refusals.require("compose", done.stdout.strip())
+        return ".".join(map(str, refusals.numbers(done.stdout)[:3]))
 
     def labels(self, reference: str) -> dict[str, str] | None:
         """Return an image's labels, None where there is no such image.
@@ -170,7 +172,7 @@ class Engine:
         """
         done = self._capture(["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", reference])
         if done.returncode and "no such image" not in done.stderr.lower():
-            raise daemon_refusal(done.stderr)
+            raise refusals.daemon_refusal(done.stderr)
         return None if done.returncode else json.loads(done.stdout) or {}
 
     def output_of(self, reference: str, script: str) -> str:
@@ -182,7 +184,7 @@ class Engine:
         """Return the files of an image as a tar archive; the image needs no program of its own."""
         made = self._capture(["docker", "create", reference, "none"])
         if made.returncode:
-            raise daemon_refusal(made.stderr)
+            raise refusals.daemon_refusal(made.stderr)
         container = made.stdout.strip()
         try:
             return subprocess.run(
@@ -233,7 +235,7 @@ class Engine:
         filters = [word for label in labels for word in ("--filter", label)]
         done = self._capture(["docker", "container", "ls", "--format", show, *filters, *options])
         if done.returncode:
-            raise daemon_refusal(done.stderr)
+            raise refusals.daemon_refusal(done.stderr)
         return done.stdout.split()
 
     def _capture(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -241,7 +243,7 @@ class Engine:
 
     def _subprocess(self, argv: Sequence[str], *, capture_output: bool = False) -> subprocess.CompletedProcess[str]:
         try:
-            with _told_to_end():
+            with processes.told_to_end():
                 return subprocess.run(
                     argv,
                     check=False,
@@ -251,146 +253,22 @@ class Engine:
                     errors="replace",
                 )
         except OSError as error:
-            raise _unusable(argv[0], error) from None
+            raise refusals.unusable(argv[0], error) from None
 
     def _follow(self, argv: Sequence[str]) -> int:
         """Run a command on the person's own terminal, and return its exit code."""
-        with _told_to_end():
+        with processes.told_to_end():
             try:
                 process = subprocess.Popen(argv, env={**os.environ, **self.environment})
             except OSError as error:
-                raise _unusable(argv[0], error) from None
+                raise refusals.unusable(argv[0], error) from None
             with process:
                 try:
                     return process.wait()
                 except BaseException:
-                    _cancel(process)
+                    processes.cancel(process)
                     raise
 
     def _show(self, argv: Sequence[str], *, stdin: str = "", extra: Mapping[str, str] | None = None) -> None:
         words = [f"{name}={shlex.quote(value)}" for name, value in {**(extra or {}), **self.environment}.items()]
         print(*words, shlex.join(argv), *(["<<'EOF'", f"\n{stdin}\nEOF"] if stdin else []))
-
-
-@contextmanager
-def _told_to_end() -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP as Ctrl-C is treated: docker is told, waited for, and what was done is kept.
-
-    Raises:
-        CressetError: one of them came; the exit code is the one that a shell gives it.
-    """
-
-    def end(number: int, _: object) -> NoReturn:
-        name = signal.Signals(number).name
-        raise CressetError(f"ended by {name}", "what was built so far is in the cache", code=128 + number)
-
-    # Under nohup a hangup is ignored, and stays so.
-    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():  # to which alone Python brings signals
-        numbers = []
-    try:
-        for number in numbers:
-            signal.signal(number, end)
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _cancel(process: subprocess.Popen[bytes]) -> None:
-    """Tell docker to stop and wait until it has: killed, it would leave half done what it is at, or go on in secret."""
-    process.terminate()
-    while process.stderr and os.read(process.stderr.fileno(), 65536):
-        pass
-    process.wait()
-
-
-def _exec(argv: list[str], environment: Mapping[str, str]) -> NoReturn:
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.flush()
-    try:
-        os.execvpe(argv[0], argv, environment)
-    except OSError as error:
-        raise _unusable(argv[0], error) from None
-
-
-def _unusable(program: str, error: OSError) -> CressetError:
-    reason = "is not installed" if isinstance(error, FileNotFoundError) else f"cannot be run: {error.strerror}"
-    return CressetError(f"{program} {reason}", "run: bash misc/setup.sh")
-
-
-def _folder() -> Path:
-    """Return docker's own folder, where it keeps its configuration, plugins, and what buildx remembers."""
-    return Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
-
-
-def _is_foreign(folder: Path) -> bool:
-    """Return whether something in a folder is another account's."""
-    found = ((Path(top), folders + names) for top, folders, names in os.walk(folder))
-    paths = [folder, *(top / name for top, names in found for name in names)]
-    return any(os.path.lexists(path) and path.lstat().st_uid != os.geteuid() for path in paths)
-
-
-def _refused_folder(text: str) -> CressetError | None:
-    """Return what to tell a person whom docker's folder is closed to, as `sudo docker` leaves it; None otherwise."""
-    folder = _folder()
-    if f"{folder}" not in text or "permission denied" not in text.lower() or not _is_foreign(folder):
-        return None
-    whole = shlex.quote(str(folder)) if "DOCKER_CONFIG" in os.environ else "~/.docker"
-    return CressetError(
-        f"{whole} is another account's, or something in it, as after `sudo docker`",
-        f'make it yours: sudo chown -R "$USER": {whole}',
-    )
-
-
-def daemon_refusal(text: str) -> CressetError:
-    """Return what to tell a person to whom docker says that its daemon does not answer."""
-    if refused := _refused_folder(_last_line(text)):
-        return refused
-    text = _last_line(text)
-    if "permission denied" in text.lower():
-        return CressetError(
-            "this account may not use the Docker daemon", "run: bash misc/setup.sh (it offers the group docker)"
-        )
-    return CressetError(f"no Docker daemon answers: {text}", f"start it: bash misc/setup.sh{_elsewhere()}")
-
-
-def _compose_refusal(text: str, *, override: str = "") -> CressetError:
-    absent = ("is not a docker command", "unknown command", "unknown shorthand flag", "unknown flag")
-    is_absent = any(words in text for words in absent)
-    # The warning that docker cannot read its configuration says nothing of why Compose refuses, if it is there.
-    if refused := _refused_folder(text if is_absent else _last_line(text)):
-        return refused
-    if is_absent:
-        return CressetError("docker has no Compose V2 plugin", "run: bash misc/install_compose.sh")
-    reason = _last_line(text)
-    if "unable to resolve docker endpoint" in reason:
-        return CressetError(
-            f"docker: {reason}", f"`docker context ls` shows what there is{_elsewhere() or '; docker context use NAME'}"
-        )
-    hint = f"edit or remove {override}" if override else "see docker-compose.yaml, its override and .env"
-    return CressetError(f"docker compose: {reason}", hint)
-
-
-def _last_line(text: str) -> str:
-    return text.strip().splitlines()[-1] if text.strip() else "no answer"
-
-
-def _elsewhere() -> str:
-    """Return, to end a hint with, what of the shell decides which daemon is asked; empty where nothing does."""
-    named = [name for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY") if os.environ.get(name)]
-    return f"; or unset {' and '.join(named)}" if named else ""
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
-
-
-def _require(program: str, version: str) -> None:
-    lines = resources.files("cresset.data").joinpath("minimum-versions").read_text().splitlines()
-    minimum = dict(line.split() for line in lines if line and not line.startswith("#"))[program]
-    if _numbers(version) < _numbers(minimum):
-        raise CressetError(
-            f"{program} {version} is too old: {minimum} or newer is needed",
-            "upgrade it: https://docs.docker.com/engine/install/",
-        )

@@ -23,9 +23,9 @@ from cresset import (
     host,
     inventory,
     override_file,
-    settings,
 )
 from cresset.configuration import Configuration, Request
+from cresset.credentials import mask
 from cresset.engine import Engine
 from cresset.env_file import Choice
 from cresset.errors import CressetError
@@ -155,7 +155,7 @@ def _propose(request: Request, former: str) -> _Proposal:
         text = env_file.compose_text(choices.values(), defaults)
     notes = [f"Warning: {warning}" for warning in (too_old, none_found) if warning]
     notes += _notes(facts)
-    notes += [f"Not used: {odd.name} = {settings.mask(odd.value)} ({odd.reason})." for odd in unusable]
+    notes += [f"Not used: {odd.name} = {mask(odd.value)} ({odd.reason})." for odd in unusable]
     return _Proposal(text=text, choices=choices, gpus=facts.gpus, notes=notes)
 
 
@@ -173,7 +173,7 @@ def _notes(facts: host.Host) -> list[str]:
         notes.append(f"Without a GPU: nvidia-smi is there and says: {facts.gpu_complaint}")
     if hardware.is_remote(facts.engine):
         notes.append(
-            f"The engine is at {settings.mask(facts.engine)}: "
+            f"The engine is at {mask(facts.engine)}: "
             "containers get HOST_ROOT and CA_BUNDLE from that machine, not from this one."
         )
     return notes
@@ -194,7 +194,7 @@ def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> N
     for _ in ("setting", "value", "reason"):
         table.add_column(overflow="fold")
     for choice in new:
-        shown = Text(settings.mask(choice.value) or "(none)")
+        shown = Text(mask(choice.value) or "(none)")
         table.add_row(f"  {choice.name}", shown, Text(choice.reason, style="dim"))
     console.print(table)
     for note in proposal.notes:
@@ -260,6 +260,6 @@ def show(request: Request, *, console: Console, as_json: bool = False) -> None:
         return
     for value in resolved.values.values():
         style = "dim" if value.source == "default" else "bold"
-        shown = f"{value.name} = {settings.mask(value.value) or '(empty)'}"
+        shown = f"{value.name} = {mask(value.value) or '(empty)'}"
         console.print(Text.assemble((shown, style), f"  ({value.source})"), soft_wrap=True)
         console.print(Text(f"    {value.meaning}"))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cresset.engine import Engine, daemon_refusal
+from cresset.engine import Engine
+from cresset.refusals import daemon_refusal
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cresset import files, settings
+from cresset import files, forms, settings
 from cresset.errors import CressetError
 from cresset.live import duration
 from cresset.progress import Outcome
@@ -78,8 +78,8 @@ def _read_case(row: object, place: str) -> Case:
         raise CressetError(f"{place}: it is no mapping of settings", _HINT)
     given = dict(row)
     name, service = given.pop("name", ""), given.pop("service", "")
-    if not settings.WORD.accepts(name):
-        raise CressetError(f"{place}: its name {name!r} is not {settings.WORD.what}", settings.WORD.hint)
+    if not forms.WORD.accepts(name):
+        raise CressetError(f"{place}: its name {name!r} is not {forms.WORD.what}", forms.WORD.hint)
     overrides = {"IMAGE_NAME": f"cresset:{name.lower()}", **given}
     for key, value in overrides.items():
         settings.find(key, place).check(value, place)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cresset.settings import mask
+from cresset.credentials import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

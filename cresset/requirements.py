@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from cresset.credentials import mask
 from cresset.errors import CressetError
-from cresset.settings import mask
 
 # debian.org/doc/debian-policy, 5.6.1 and 5.6.12; what else apt takes (name-, name*, name^, ~pattern) does something
 # other than install that package.

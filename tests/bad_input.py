@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cresset import settings
+from cresset.credentials import mask
 
 # A setting, a value it cannot have, and words of the hint. The first row of each setting is also tried by --set, in
 # `.env` and in the shell: let it be one that Compose has nothing against, and not an empty one.
@@ -476,7 +476,7 @@ def _by_each_door() -> list[Mistake]:
                 words=words,
                 variables=variables,
                 env=env,
-                says=f"{name} (from {door}): {settings.mask(value)!r} is not ",
+                says=f"{name} (from {door}): {mask(value)!r} is not ",
                 hint=hint,
             )
             for door, words, variables, env in told

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cresset import env_file, settings
+from cresset import env_file, forms
 from tests import bad_input
 from tests.bad_input import Content, Mistake
 from tests.engine.checkout import Checkout, Result, run
@@ -210,7 +210,7 @@ def test_docker_takes_the_same_names_of_images() -> None:
     bad = [value for name, value, _ in bad_input.VALUES if name == "IMAGE_NAME" and "@" not in value]
     for name in (*GOOD_NAMES, *bad):
         answer = run(["docker", "image", "inspect", name], check=False).out
-        assert (f"No such image: {name}" in answer) is settings.NAME.accepts(name), answer
+        assert (f"No such image: {name}" in answer) is forms.NAME.accepts(name), answer
 
 
 def test_what_is_refused_here_the_build_refuses_too(built: Checkout) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cresset import engine
+from cresset import processes, refusals
 from cresset.engine import Engine
 from cresset.errors import CressetError
 
@@ -29,10 +29,10 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("refuse", "text", "otherwise"),
     [
-        (engine._compose_refusal, "{warning}" + NO_PLUGIN, "no Compose V2"),
-        (engine._compose_refusal, "mkdir {folder}/buildx/instances: permission denied\n", "docker compose: mkdir"),
+        (refusals.compose_refusal, "{warning}" + NO_PLUGIN, "no Compose V2"),
+        (refusals.compose_refusal, "mkdir {folder}/buildx/instances: permission denied\n", "docker compose: mkdir"),
         (
-            engine.daemon_refusal,
+            refusals.daemon_refusal,
             "[Errno 13] Permission denied: '{folder}/config.json'",
             "may not use the Docker daemon",
         ),
@@ -53,15 +53,15 @@ def test_a_folder_of_dockers_that_is_anothers_is_named(
 
 def test_its_warning_does_not_hide_why_docker_refuses(folder: Path) -> None:
     warning = f"WARNING: Error loading config file: open {folder}/config.json: permission denied\n"
-    assert "no Docker daemon answers" in str(engine.daemon_refusal(warning + DOWN))
-    assert "docker compose: yaml: line 3" in str(engine._compose_refusal(warning + "yaml: line 3: odd\n"))
+    assert "no Docker daemon answers" in str(refusals.daemon_refusal(warning + DOWN))
+    assert "docker compose: yaml: line 3" in str(refusals.compose_refusal(warning + "yaml: line 3: odd\n"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_being_told_to_end_is_an_error_with_the_code_of_a_shell(number: signal.Signals) -> None:
     former = signal.signal(number, signal.SIG_DFL)  # under nohup one of them is ignored
     try:
-        with pytest.raises(CressetError, match=f"ended by {number.name}") as ended, engine._told_to_end():
+        with pytest.raises(CressetError, match=f"ended by {number.name}") as ended, processes.told_to_end():
             signal.raise_signal(number)
         assert ended.value.code == 128 + number
         assert signal.getsignal(number) is signal.SIG_DFL
@@ -72,7 +72,7 @@ def test_being_told_to_end_is_an_error_with_the_code_of_a_shell(number: signal.S
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with engine._told_to_end():
+        with processes.told_to_end():
             signal.raise_signal(signal.SIGHUP)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
@@ -81,7 +81,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
 
 def test_a_build_in_a_thread_leaves_signals_alone() -> None:
     def enter() -> object:
-        with engine._told_to_end():
+        with processes.told_to_end():
             return signal.getsignal(signal.SIGTERM)
 
     with ThreadPoolExecutor() as pool:
@@ -97,10 +97,10 @@ def test_a_warning_of_compose_has_nowhere_to_go(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_broken_override_file_is_named() -> None:
     said = "yaml: line 1: did not find expected node content\n"
-    named = engine._compose_refusal(said, override="docker-compose.override.yml")
+    named = refusals.compose_refusal(said, override="docker-compose.override.yml")
     assert named.hint == "edit or remove docker-compose.override.yml"
-    assert "its override" in engine._compose_refusal(said).hint
+    assert "its override" in refusals.compose_refusal(said).hint
 
 
 def test_no_words_are_no_answer() -> None:
-    assert str(engine.daemon_refusal("")) == "no Docker daemon answers: no answer"
+    assert str(refusals.daemon_refusal("")) == "no Docker daemon answers: no answer"

@@ -21,12 +21,12 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
-    {"errors", "data", "hardware", "remedies"},
-    {"devices", "engine", "files", "host", "rawjson", "shell_words"},
-    {"compat", "compose", "disk", "instructions", "inventory", "settings", "wheels"},
-    {"bake", "dockerfile", "override_file", "progress", "requirements", "sources"},
-    {"configuration", "live", "transcript"},
-    {"display", "env_file", "family"},
+    {"credentials", "data", "errors", "hardware", "remedies"},
+    {"devices", "files", "forms", "host", "processes", "rawjson", "refusals", "shell_words"},
+    {"compose", "engine", "instructions", "progress", "settings", "wheels"},
+    {"bake", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements", "transcript"},
+    {"configuration", "display", "sources"},
+    {"env_file", "family"},
     {"availability"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
     {"build_family", "matrix", "ship"},

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cresset import settings
+from cresset.credentials import mask
 from cresset.errors import CressetError
 from tests import bad_input
 
@@ -73,7 +74,7 @@ def test_good_input_stays_good(name: str, value: str) -> None:
 def test_bad_input_is_refused_with_its_name_and_a_hint(name: str, value: str, hint: str) -> None:
     with pytest.raises(CressetError) as refusal:
         settings.find(name, ".env").check(value, ".env")
-    assert str(refusal.value).startswith(f"{name} (from .env): {settings.mask(value)!r} is not ")
+    assert str(refusal.value).startswith(f"{name} (from .env): {mask(value)!r} is not ")
     assert "secret@" not in str(refusal.value)
     assert hint in refusal.value.hint
 

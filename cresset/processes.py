@@ -1,0 +1,58 @@
+"""How a command is ended well, and how one takes this process's place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NoReturn
+
+from cresset.errors import CressetError
+
+
+@contextmanager
+def told_to_end() -> Iterator[None]:
+    """Treat SIGTERM and SIGHUP as Ctrl-C is treated: docker is told, waited for, and what was done is kept.
+
+    Raises:
+        CressetError: one of them came; the exit code is the one that a shell gives it.
+    """
+
+    def end(number: int, _: object) -> NoReturn:
+        name = signal.Signals(number).name
+        raise CressetError(f"ended by {name}", "what was built so far is in the cache", code=128 + number)
+
+    # Under nohup a hangup is ignored, and stays so.
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():  # to which alone Python brings signals
+        numbers = []
+    try:
+        for number in numbers:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def cancel(process: subprocess.Popen[bytes]) -> None:
+    """Tell docker to stop and wait until it has: killed, it would leave half done what it is at, or go on in secret."""
+    process.terminate()
+    while process.stderr and os.read(process.stderr.fileno(), 65536):
+        pass
+    process.wait()
+
+
+def become(argv: list[str], environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process by a command.
+
+    Raises:
+        OSError: there is no such program.
+    """
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    os.execvpe(argv[0], argv, environment)

@@ -1,0 +1,102 @@
+"""What to tell a person whom docker refuses: by what it said, in one line, with what to type next."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from importlib import resources
+from pathlib import Path
+
+from cresset.errors import CressetError
+
+
+def unusable(program: str, error: OSError) -> CressetError:
+    """Return what to tell a person whose docker cannot be run at all."""
+    reason = "is not installed" if isinstance(error, FileNotFoundError) else f"cannot be run: {error.strerror}"
+    return CressetError(f"{program} {reason}", "run: bash misc/setup.sh")
+
+
+def _folder() -> Path:
+    """Return docker's own folder, where it keeps its configuration, plugins, and what buildx remembers."""
+    return Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Return whether something in a folder is another account's."""
+    found = ((Path(top), folders + names) for top, folders, names in os.walk(folder))
+    paths = [folder, *(top / name for top, names in found for name in names)]
+    return any(os.path.lexists(path) and path.lstat().st_uid != os.geteuid() for path in paths)
+
+
+def refused_folder(text: str) -> CressetError | None:
+    """Return what to tell a person whom docker's folder is closed to, as `sudo docker` leaves it; None otherwise."""
+    folder = _folder()
+    if f"{folder}" not in text or "permission denied" not in text.lower() or not _is_foreign(folder):
+        return None
+    whole = shlex.quote(str(folder)) if "DOCKER_CONFIG" in os.environ else "~/.docker"
+    return CressetError(
+        f"{whole} is another account's, or something in it, as after `sudo docker`",
+        f'make it yours: sudo chown -R "$USER": {whole}',
+    )
+
+
+def daemon_refusal(text: str) -> CressetError:
+    """Return what to tell a person to whom docker says that its daemon does not answer."""
+    if refused := refused_folder(last_line(text)):
+        return refused
+    text = last_line(text)
+    if "permission denied" in text.lower():
+        return CressetError(
+            "this account may not use the Docker daemon", "run: bash misc/setup.sh (it offers the group docker)"
+        )
+    return CressetError(f"no Docker daemon answers: {text}", f"start it: bash misc/setup.sh{_elsewhere()}")
+
+
+def compose_refusal(text: str, *, override: str = "") -> CressetError:
+    """Return what to tell a person whose files, or whose lack of a plugin, Compose refuses."""
+    absent = ("is not a docker command", "unknown command", "unknown shorthand flag", "unknown flag")
+    is_absent = any(words in text for words in absent)
+    # The warning that docker cannot read its configuration says nothing of why Compose refuses, if it is there.
+    if refused := refused_folder(text if is_absent else last_line(text)):
+        return refused
+    if is_absent:
+        return CressetError("docker has no Compose V2 plugin", "run: bash misc/install_compose.sh")
+    reason = last_line(text)
+    if "unable to resolve docker endpoint" in reason:
+        return CressetError(
+            f"docker: {reason}", f"`docker context ls` shows what there is{_elsewhere() or '; docker context use NAME'}"
+        )
+    hint = f"edit or remove {override}" if override else "see docker-compose.yaml, its override and .env"
+    return CressetError(f"docker compose: {reason}", hint)
+
+
+def last_line(text: str) -> str:
+    """Return the line in which docker says what is wrong."""
+    return text.strip().splitlines()[-1] if text.strip() else "no answer"
+
+
+def _elsewhere() -> str:
+    """Return, to end a hint with, what of the shell decides which daemon is asked; empty where nothing does."""
+    named = [name for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY") if os.environ.get(name)]
+    return f"; or unset {' and '.join(named)}" if named else ""
+
+
+def numbers(version: str) -> list[int]:
+    """Return the numbers of a version."""
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def require(program: str, version: str) -> None:
+    """Refuse a program that is too old.
+
+    Raises:
+        CressetError: with both versions.
+    """
+    lines = resources.files("cresset.data").joinpath("minimum-versions").read_text().splitlines()
+    minimum = dict(line.split() for line in lines if line and not line.startswith("#"))[program]
+    if numbers(version) < numbers(minimum):
+        raise CressetError(
+            f"{program} {version} is too old: {minimum} or newer is needed",
+            "upgrade it: https://docs.docker.com/engine/install/",
+        )
