@@ -14,9 +14,10 @@ from rich.text import Text
 
 from cresset.errors import CressetError
 from cresset.live import WIDEST, Region, abridge, duration, label_width, rows
-from cresset.progress import Build, Outcome, Vertex, clean
+from cresset.progress import Build, Outcome
 from cresset.rawjson import Decoder, Event, Recorder
 from cresset.transcript import Transcript
+from cresset.vertex import Vertex, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

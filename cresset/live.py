@@ -12,7 +12,8 @@ from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
-from cresset.progress import Build, Vertex
+from cresset.progress import Build
+from cresset.vertex import Vertex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from cresset.rawjson import LineFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cresset.progress import Vertex
+    from cresset.vertex import Vertex
 
 
 class Transcript(LineFile):

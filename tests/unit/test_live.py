@@ -13,8 +13,9 @@ from cresset import display, live
 from cresset.display import Progress
 from cresset.engine import Engine
 from cresset.errors import CressetError
-from cresset.progress import Build, clean
+from cresset.progress import Build
 from cresset.rawjson import Decoder
+from cresset.vertex import clean
 from tests.unit.streams import COMPLETED, SAMPLES, STARTED, Clock, log, status, vertex
 
 TORCH, VISION, BASE = "[build-torch 3/4] RUN make --jobs", "[build-vision 1/1] RUN make", "[build-base 1/2] RUN apt"

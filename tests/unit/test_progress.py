@@ -16,8 +16,9 @@ from rich.console import Console
 
 from cresset.display import Progress
 from cresset.live import abridge, duration
-from cresset.progress import Build, Log, Outcome, Vertex, clean
+from cresset.progress import Build, Outcome
 from cresset.rawjson import Decoder, Event, prune_records
+from cresset.vertex import Log, Vertex, clean
 from tests.unit.streams import COMPLETED, SAMPLES, STARTED, Clock, line, log, vertex
 
 if TYPE_CHECKING:

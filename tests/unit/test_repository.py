@@ -22,7 +22,7 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
     {"credentials", "data", "errors", "hardware", "remedies"},
-    {"devices", "files", "forms", "host", "processes", "rawjson", "refusals", "shell_words"},
+    {"devices", "files", "forms", "host", "processes", "rawjson", "refusals", "shell_words", "vertex"},
     {"compose", "engine", "instructions", "progress", "settings", "wheels"},
     {"bake", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements", "transcript"},
     {"configuration", "display", "sources"},
