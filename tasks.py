@@ -4,111 +4,22 @@ from __future__ import annotations
 
 import inspect
 import io
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 
 from invoke.collection import Collection
-from invoke.context import Context
-from invoke.exceptions import Exit
 from invoke.tasks import Task
-from invoke.tasks import task as invoke_task
 from rich.console import Console
 
 from cresset import base_image as base_images
 from cresset import build as builds
-from cresset import build_family, container, display, environment, family, files, settings, ship, upkeep
+from cresset import build_family, container, display, environment, family, files, ship, upkeep
 from cresset import matrix as matrices
+from cresset.command_line import console, refuse_misspelt_task, task
 from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
-from cresset.errors import CressetError
 from cresset.progress import Outcome
-
-HELP = {
-    "clean": "run every step once more, the compiler cache kept, and say whether the result differs",
-    "command": "what to run instead of the setting COMMAND; a shell reads it where it needs one",
-    "dest": "the folder to put them into",
-    "dry_run": "print the docker commands instead of running them",
-    "at_once": "how many builds at a time; 0 for one a processor",
-    "file": "a YAML list of configurations: a name, and settings",
-    "follow": "go on until Ctrl-C",
-    "full": "say distribution, CUDA, cuDNN and Python in the images' names",
-    "images": "the images of this checkout instead, with size and age",
-    "install_name": "the image with the compilers, instead of pytorch_source:build_install",
-    "json": "for scripts: a list of objects name, value, source, help",
-    "progress": "how a build is shown: auto; plain or tty, which are docker's own; quiet, failures only",
-    "service": "a service of docker-compose.yaml; otherwise the setting SERVICE says which",
-    "set_": "NAME=VALUE, a setting for this call; repeatable; `env` writes it",
-    "suite": "the release to make, like bookworm; otherwise this host's own",
-    "torch_name": "the image with the wheels, instead of pytorch_source:build_torch-TAG",
-    "train_name": "the image to work in, instead of pytorch_source:train",
-    "update": "add what an existing .env does not set; of what it sets, only what --set names is changed",
-    "yes": "remove without asking",
-}
-
-# A terminal that lacks a character gets a question mark, not a traceback.
-for stream in filter(None, (sys.stdout, sys.stderr)):
-    stream.reconfigure(errors="replace")
-console = Console(highlight=False, markup=False, emoji=False)
-
-
-def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
-    """Make a task of a function: it receives the request that the options every task takes amount to, and its own.
-
-    A CressetError becomes two lines and an exit code.
-    """
-
-    def guarded(
-        context: Context,
-        service: str | None = None,
-        set_: list[str] | None = None,
-        dry_run: bool = False,
-        **own: object,
-    ) -> None:
-        try:
-            # Docker looks for the project where it is run, and a folder below may hold one of its own.
-            os.chdir(files.ROOT)
-            # Invoke has an option of its own for the same, --dry.
-            body(read_request(service, set_ or [], dry_run=dry_run or context.config.run.dry), **own)
-            if sys.stdout:
-                sys.stdout.flush()
-        except CressetError as error:
-            raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
-        except KeyboardInterrupt:
-            kept = "; what was built so far is in the cache" if "progress" in own else ""
-            raise Exit(f"\ninterrupted{kept}", code=130) from None
-        except BrokenPipeError:
-            # Whoever read this has read enough; at its end Python would complain once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except OSError as error:
-            raise Exit(str(error), code=2) from None
-
-    # What Invoke makes the command line from: what has to be given, the options of all tasks, those of this one.
-    common = list(inspect.signature(guarded).parameters.values())[:-1]
-    own = list(inspect.signature(body).parameters.values())[1:]
-    needed = [one for one in own if one.default is inspect.Parameter.empty]
-    optional = [one for one in own if one not in needed]
-    guarded.__signature__ = inspect.Signature([common[0], *needed, *common[1:], *optional])  # type: ignore[attr-defined]
-    guarded.__doc__ = body.__doc__
-    described = {one.name.strip("_").replace("_", "-"): HELP[one.name] for one in (*common[1:], *own)}
-    name = body.__name__.strip("_").replace("_", "-")
-    made = invoke_task(name=name, iterable=["set_"], help=described, auto_shortflags=False)
-    return made(guarded)  # type: ignore[no-any-return]
-
-
-def read_request(service: str | None, assignments: list[str], *, dry_run: bool) -> Request:
-    """Return what the options that every task takes ask for.
-
-    Raises:
-        CressetError: they ask for nothing that there is.
-    """
-    # To Invoke, a last --set without a word is none at all.
-    overrides = settings.parse_assignments([*assignments, *([""] if sys.argv[-1] == "--set" else [])])
-    if service == "":
-        raise CressetError("--service: no service is named", "write it like --service cpu, or leave it out")
-    return Request(service=service or "", overrides=overrides, dry_run=dry_run)
 
 
 def ready_to_build(request: Request) -> tuple[Configuration, Engine]:
@@ -129,10 +40,14 @@ def build_image(request: Request, mode: display.Mode) -> tuple[Configuration, En
     return resolved, engine
 
 
-def ready_to_start(request: Request, mode: display.Mode) -> tuple[Configuration, Engine]:
-    """Return what a new container needs, its image among it: one that is not here is built."""
-    resolved, engine = environment.load(request)
+def ready_to_start(request: Request, mode: display.Mode, *, train_name: str = "") -> tuple[Configuration, Engine]:
+    """Return what a new container needs, its image among it: one that is not here is built, unless it is named."""
+    named = {"IMAGE_NAME": family.reference(train_name)} if train_name else {}
+    resolved, engine = environment.load(request.having(**named))
     environment.require_paths(resolved)
+    if named:
+        build_family.require(resolved, engine)
+        return resolved, engine
     if not request.dry_run and (reason := container.why_build(resolved, engine)):
         console.print(reason)
         return build_image(request, mode)
@@ -180,10 +95,7 @@ def build_only(request: Request, progress: str = "auto") -> None:
 @task
 def up(request: Request, train_name: str = "", progress: str = "auto") -> None:
     """Start a fresh container of the image; what was changed in the former one is gone."""
-    if train_name:
-        request = request.having(IMAGE_NAME=family.reference(train_name))
-        build_family.require(*environment.load(request))
-    container.up(*ready_to_start(request, display.mode(progress)))
+    container.up(*ready_to_start(request, display.mode(progress), train_name=train_name))
 
 
 @task
@@ -236,19 +148,6 @@ def logs(request: Request, follow: bool = False) -> None:
 def prune(request: Request, yes: bool = False) -> None:
     """Remove what this checkout left behind: unnamed images, stopped containers, old build records."""
     upkeep.prune(*environment.load(request), console=console, yes=yes)
-
-
-def refuse_misspelt_task(words: list[str], known: list[str]) -> None:
-    """Refuse a first word that is no task, with the nearest one; what begins with an option is left to Invoke.
-
-    Raises:
-        Exit: there is no such task.
-    """
-    name = words[0] if words and not words[0].startswith("-") else ""
-    if name and name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`invoke --list` shows them"
-        raise Exit(f"there is no task {name!r}\n  {hint}", code=2)
 
 
 @task

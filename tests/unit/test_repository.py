@@ -29,7 +29,7 @@ FLOORS = (
     {"env_file", "family"},
     {"availability"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
-    {"build_family", "matrix", "ship"},
+    {"build_family", "command_line", "matrix", "ship"},
     {"tasks"},
 )
 # Known to the last stages only, or to no stage at all.
