@@ -196,6 +196,7 @@ def test_what_cannot_be_compiled_is_said_and_what_could_is_kept(stand_ins: Check
 def test_a_real_package_is_compiled_against_the_real_torch(clone: Callable[[], Checkout]) -> None:
     """The smallest on PyPI that has C++ of torch in it: one file."""
     checkout = clone()
+    checkout.invoke("build-only")
     line = f"torchsort != 0.0.{uuid.uuid4().int % 10**9}"
     checkout.edit(REQUIREMENTS, line)
     checkout.invoke("build-only")
