@@ -12,7 +12,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from cresset import bake, compat, disk, dockerfile, files, host, remedies, requirements, sources
+from cresset import bake, combination, compat, disk, dockerfile, files, host, remedies, requirements, sources
 from cresset.bake import Product
 from cresset.compat import Tables
 from cresset.configuration import Configuration
@@ -60,7 +60,7 @@ def build(
         )
     product = product or bake.product_of(service)
     read = _check_requirements(resolved, product)
-    check_combination(resolved)
+    combination.refuse(tables(), resolved.as_dict())
     if "dist" not in product.contexts:
         product = _with_commits(resolved, product, console=console)
     definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
@@ -87,36 +87,12 @@ def build(
     if exit_code:
         # What BuildKit says is on the screen already.
         text = "\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())])
-        values = {name: mask(value.value) for name, value in resolved.values.items()}
+        values = {name: mask(value) for name, value in resolved.as_dict().items()}
         known = remedies.find(text, values={**values, "root": root}, requirements=read)
         if known:
             raise CressetError(f"{failure}: {known.name}", known.text, code=exit_code)
         raise CressetError(failure, code=exit_code)
     return outcome
-
-
-def check_combination(resolved: Configuration) -> None:
-    """Refuse what the tables know to fail, before it costs hours.
-
-    Raises:
-        CressetError: with what is known, what to set instead, and where the knowledge is from.
-    """
-    values = {name: value.value for name, value in resolved.values.items()}
-    if values["BUILD_MODE"] == "include" and values["USE_CUDA"] == "1" and not values["CCA"]:
-        raise CressetError(
-            "BUILD_MODE=include with USE_CUDA=1 needs CCA, the compute capabilities to compile for",
-            "yours: nvidia-smi --query-gpu=compute_cap --format=csv,noheader; then write it like CCA=8.6",
-        )
-    # What earlier templates took from conda, a package for each CUDA.
-    if values["MAGMA_MODE"] == "source" and re.fullmatch(r"\d{2,3}", values["MAGMA_VERSION"]):
-        raise CressetError(
-            f"MAGMA_VERSION={values['MAGMA_VERSION']} is a CUDA's number, not a release of MAGMA",
-            "leave it out, or write a release like v2.9.0: it is compiled for CUDA_VERSION anyway",
-        )
-    for verdict in compat.judge(tables(), values):
-        # A wheelhouse may hold what no index has.
-        if verdict.status == "known bad" and verdict.check != "torch-cuda":
-            raise CressetError(verdict.message, f"{verdict.hint} ({verdict.source})")
 
 
 def tables() -> Tables:
@@ -131,7 +107,7 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
     stages = {stage.name for stage in dockerfile.needed(resolved.recipe, product.target, arguments)}
     if "clone-torch" not in stages:
         return product
-    values = {name: value.value for name, value in resolved.values.items()}
+    values = resolved.as_dict()
     folder = resolved["SOURCES"]
     own = frozenset(tree for tree in files.folders(folder) if tree in {one.tree for one in sources.REPOSITORIES})
     mirror = f"{files.ROOT / folder}/mirror/" if "mirror" in files.folders(folder) else ""

@@ -75,6 +75,10 @@ class Configuration:
         """Return a setting's value."""
         return self.values[name].value
 
+    def as_dict(self) -> dict[str, str]:
+        """Return every setting's value, by name."""
+        return {name: value.value for name, value in self.values.items()}
+
 
 def environment(request: Request, service: str) -> dict[str, str]:
     """Return what a docker command's environment has to hold for this request, besides the process's own."""

@@ -7,6 +7,7 @@ import io
 import tarfile
 from collections.abc import Iterable, Mapping
 
+from cresset import family
 from cresset.engine import Engine
 
 _LIST = (
@@ -21,7 +22,7 @@ def read(engine: Engine, image: str) -> dict[str, str] | None:
     labels = engine.labels(image)
     if labels is None:
         return None
-    if labels.get("cresset.stage") == "dist":
+    if labels.get(family.STAGE) == "dist":
         return wheels(engine.export(image))
     return packages(engine.output_of(image, _LIST))
 

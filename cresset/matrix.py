@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cresset import files, forms, settings
+from cresset import files, forms, plain_yaml, settings
 from cresset.errors import CressetError
 from cresset.live import duration
 from cresset.progress import Outcome
@@ -52,10 +51,7 @@ def read(text: str | None, name: str) -> list[Case]:
     """
     if text is None:
         raise CressetError(f"{name} is not there", "name a file; a relative path begins at the checkout")
-    try:
-        rows = yaml.load(text, yaml.CBaseLoader)  # noqa: S506 - it makes texts, lists and mappings only
-    except yaml.YAMLError as error:
-        raise CressetError(f"{name} is no YAML: {str(error).splitlines()[0]}", _HINT) from None
+    rows = plain_yaml.read(text, name, _HINT)
     if not isinstance(rows, list) or not rows:
         raise CressetError(f"{name} is no list of configurations", _HINT)
     cases = [_read_case(row, f"{name}, configuration {number}") for number, row in enumerate(rows, start=1)]

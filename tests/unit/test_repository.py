@@ -22,10 +22,10 @@ ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
     {"credentials", "data", "errors", "hardware", "remedies"},
-    {"devices", "files", "forms", "host", "processes", "rawjson", "refusals", "shell_words", "vertex"},
+    {"devices", "files", "forms", "host", "plain_yaml", "processes", "rawjson", "refusals", "shell_words", "vertex"},
     {"compose", "engine", "instructions", "progress", "settings", "wheels"},
     {"bake", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements", "transcript"},
-    {"configuration", "display", "sources"},
+    {"combination", "configuration", "display", "sources"},
     {"env_file", "family"},
     {"availability"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
