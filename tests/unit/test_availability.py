@@ -9,29 +9,8 @@ import pytest
 from cresset import availability, host
 from cresset.configuration import Configuration, Value
 from cresset.errors import CressetError
-from cresset.host import Host
+from tests.unit.a_host import HOST
 
-HOST = Host(
-    uid=1000,
-    gid=1000,
-    user="me",
-    group="me",
-    zone="Etc/UTC",
-    system="Linux",
-    gpus=(),
-    gpu_complaint="",
-    engine="",
-    engine_memory=0,
-    ca_bundle="",
-    index_url="",
-    extra_index_urls=(),
-    hidden_indexes=(),
-    trusted_hosts="",
-    wheelhouse="/wheels",
-    apt_mirror="",
-    codename="bookworm",
-    machine="x86_64",
-)
 DEFAULTS = {
     "BUILD_IMAGE": "debian:bookworm-slim",
     "BUILD_MODE": "exclude",

@@ -8,29 +8,8 @@ from cresset import env_file, settings, wheels
 from cresset.configuration import Value
 from cresset.env_file import Choice
 from cresset.hardware import Gpu
-from cresset.host import Host
+from tests.unit.a_host import HOST
 
-HOST = Host(
-    uid=1000,
-    gid=100,
-    user="CORP\\nick",
-    group="domain users",
-    zone="Asia/Seoul",
-    system="Linux",
-    gpus=(),
-    gpu_complaint="",
-    engine="unix:///var/run/docker.sock",
-    engine_memory=0,
-    ca_bundle="",
-    index_url="",
-    extra_index_urls=(),
-    hidden_indexes=(),
-    trusted_hosts="",
-    wheelhouse="/wheels",
-    apt_mirror="http://mirror.example/debian",
-    codename="bookworm",
-    machine="x86_64",
-)
 VALUES = {
     name: Value(name=name, value=value, source="default", help=f"is {name.lower()}")
     for name, value in [("SERVICE", "train"), ("UID", "1000"), ("GPUS", "all"), ("IPC", "private")]
