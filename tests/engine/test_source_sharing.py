@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +52,38 @@ def accounts(base: str) -> Iterator[dict[int, Checkout]]:
         shutil.rmtree(checkout.path)
 
 
+@contextmanager
+def registry(folder: Path, engine: SecondEngine) -> Iterator[str]:
+    """Give the address of a registry that is on the loopback of both engines, where they ask for no certificate."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("there is no docker-registry to start")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    config = {
+        "version": 0.1,
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder)}},
+        "http": {"addr": address},
+    }
+    (folder / "config.yml").write_text(json.dumps(config))
+    argv = [program, "serve", str(folder / "config.yml")]
+    with (
+        subprocess.Popen(argv) as here,
+        subprocess.Popen(["nsenter", f"--net=/proc/{engine.network}/ns/net", *argv]) as beside,
+    ):
+        try:
+            while here.poll() is None:
+                with suppress(OSError), urllib.request.urlopen(f"http://{address}/v2/", timeout=10):
+                    break
+                time.sleep(0.1)
+            yield address
+        finally:
+            here.terminate()
+            beside.terminate()
+
+
 def name_of(number: int) -> str:
     return f"cresset-test-torch-{number}"
 
@@ -78,6 +116,28 @@ def test_two_accounts_work_from_one_torch_image_and_compile_nothing(
         assert {"make-env", "train-base", "train-env", "train-user-include", "train"} <= ran.stages
         command = ["sh", "-c", "id --user && python -c 'import torch, torchvision; print(torch.add(20, 22))'"]
         assert distant.docker("run", "--rm", f"pytorch_source:{train}", *command).lines == [str(number), "42"]
+
+
+def test_a_torch_image_is_pulled_from_a_registry(
+    base: str, source_build: SourceBuild, distant: SecondEngine, tmp_path: Path
+) -> None:
+    there = replace(source_build, checkout=replace(source_build.checkout, extra={"DOCKER_HOST": distant.address}))
+    with registry(tmp_path, distant) as address:
+        image = f"{address}/team/torch:{source_build.name}"
+        run(["docker", "tag", source_build.image("torch"), image])
+        try:
+            missing = there.do("build-train", f"--torch-name={image}", PLAIN_IMAGE=base, check=False)
+            assert missing.code == 2
+            assert f"{image} is neither here nor to be pulled" in missing.out
+            run(["docker", "push", "--quiet", image])
+        finally:
+            run(["docker", "image", "rm", image])
+        distant.docker("builder", "prune", "--all", "--force")
+        distant.docker("image", "rm", "--force", source_build.image("torch"))
+        done = there.do("build-train", f"--torch-name={image}", PLAIN_IMAGE=base)
+    assert f"Taking PyTorch from {image}" in done.out
+    assert "make-env" in done.stages
+    assert done.build_stages == set()
 
 
 def test_an_engine_that_has_compiled_nothing_finds_it_in_the_shared_compiler_cache(
