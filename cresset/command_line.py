@@ -69,7 +69,8 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
         except CressetError as error:
             raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
         except KeyboardInterrupt:
-            kept = "; what was built so far is in the cache" if "progress" in own else ""
+            builds = own.keys() & {"progress", "at_once"}
+            kept = "; what was built so far is in the cache" if builds else ""
             raise Exit(f"\ninterrupted{kept}", code=130) from None
         except BrokenPipeError:
             # Whoever read this has read enough; at its end Python would complain once more.

@@ -100,27 +100,25 @@ class Engine:
             return 0
         with (
             processes.told_to_end(),
-            subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE if feed else None,
-                env={**os.environ, **_BUILDX, **self.environment},
+            processes.followed(
+                subprocess.Popen(
+                    argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE if feed else None,
+                    env={**os.environ, **_BUILDX, **self.environment},
+                )
             ) as process,
         ):
             assert process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
-            try:
-                with suppress(BrokenPipeError):  # it has ended already, and says why on the other stream
-                    process.stdin.write(definition.encode())
-                    process.stdin.close()
-                said = b""
-                while feed and process.stderr and (chunk := os.read(process.stderr.fileno(), 65536)):
-                    said = (said + chunk)[-4096:]
-                    feed(chunk)
-                process.wait()
-            except BaseException:
-                processes.cancel(process)
-                raise
+            with suppress(BrokenPipeError):  # it has ended already, and says why on the other stream
+                process.stdin.write(definition.encode())
+                process.stdin.close()
+            said = b""
+            while feed and process.stderr and (chunk := os.read(process.stderr.fileno(), 65536)):
+                said = (said + chunk)[-4096:]
+                feed(chunk)
+            process.wait()
         if process.returncode and (
             refused := refusals.refused_folder(refusals.last_line(said.decode(errors="replace")))
         ):
@@ -262,12 +260,8 @@ class Engine:
                 process = subprocess.Popen(argv, env={**os.environ, **self.environment})
             except OSError as error:
                 raise refusals.unusable(argv[0], error) from None
-            with process:
-                try:
-                    return process.wait()
-                except BaseException:
-                    processes.cancel(process)
-                    raise
+            with processes.followed(process):
+                return process.wait()
 
     def _show(self, argv: Sequence[str], *, stdin: str = "", extra: Mapping[str, str] | None = None) -> None:
         words = [f"{name}={shlex.quote(value)}" for name, value in {**(extra or {}), **self.environment}.items()]

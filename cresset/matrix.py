@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cresset import files, forms, plain_yaml, settings
+from cresset import files, forms, plain_yaml, processes, settings
 from cresset.errors import CressetError
 from cresset.live import duration
 from cresset.progress import Outcome
@@ -102,7 +102,8 @@ def run(
         raise CressetError(f"--at-once: {at_once} is no number of builds", "write 1 or more, or leave it out")
     results: dict[str, Result] = {}
     console.print(Text(f"Building {len(cases)} configurations: {', '.join(case.name for case in cases)}"))
-    with ThreadPoolExecutor(max_workers=at_once or min(len(cases), os.cpu_count() or 1)) as pool:
+    workers = at_once or min(len(cases), os.cpu_count() or 1)
+    with processes.told_to_end(), ThreadPoolExecutor(max_workers=workers) as pool:
         running = {pool.submit(_timed, case, build): case for case in cases}
         try:
             for done in as_completed(running):
@@ -110,8 +111,9 @@ def run(
                 results[result.case.name] = result
                 state = "failed" if result.problem else "done"
                 console.print(Text(f"{result.case.name}: {state} after {duration(result.seconds)}"))
-        except KeyboardInterrupt:
-            pool.shutdown(wait=True, cancel_futures=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            processes.cancel_others()
             raise
     return [results[case.name] for case in cases]
 

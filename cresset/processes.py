@@ -13,6 +13,10 @@ from typing import NoReturn
 
 from cresset.errors import CressetError
 
+# What threads follow: Python brings a signal to the main one alone.
+_FOLLOWED: set[subprocess.Popen[bytes]] = set()
+_ENDING = threading.Event()
+
 
 @contextmanager
 def told_to_end() -> Iterator[None]:
@@ -37,6 +41,30 @@ def told_to_end() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def followed(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Follow a process in whatever thread, and cancel it where that is left early or the program is told to end."""
+    _FOLLOWED.add(process)
+    if _ENDING.is_set():
+        process.terminate()
+    try:
+        with process:
+            try:
+                yield process
+            except BaseException:
+                cancel(process)
+                raise
+    finally:
+        _FOLLOWED.discard(process)
+
+
+def cancel_others() -> None:
+    """Tell what other threads follow, or begin to, to stop; they wait for it, and see it fail."""
+    _ENDING.set()
+    for process in _FOLLOWED.copy():
+        process.terminate()
 
 
 def cancel(process: subprocess.Popen[bytes]) -> None:

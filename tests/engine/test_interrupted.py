@@ -203,6 +203,25 @@ def test_a_build_is_interrupted_and_the_next_goes_on_from_there(checkout: Checko
     assert {"train-user-include 1/1", "train 1/3"} & executed
 
 
+@pytest.mark.parametrize("way", ["Ctrl-C on a terminal", "SIGINT to invoke alone", "SIGTERM to invoke alone"])
+def test_builds_side_by_side_are_interrupted(checkout: Checkout, slow: Slow, way: str) -> None:
+    (checkout.path / "reqs/pip-train.requirements.txt").write_text(slow.hold() + "\n")
+    names = [f"test-{uuid.uuid4().hex[:8]}" for _ in range(3)]
+    rows = [f"{{name: {name}, TZ: {zone}}}" for name, zone in zip(names, ("Asia/Seoul", "UTC", "CET"), strict=True)]
+    (checkout.path / "configurations.yaml").write_text("".join(f"- {row}\n" for row in rows))
+    task = begin(checkout, "matrix", "configurations.yaml", "--at-once=2", terminal=way.endswith("terminal"))
+    assert slow.asked.wait(PATIENCE)
+    WAYS[way](task)
+    ended = task.end()
+    (checkout.path / "configurations.yaml").unlink()
+    assert ended.code == CODES.get(way, 130), ended.out
+    assert ended.out.rstrip().endswith("what was built so far is in the cache")
+    assert "Traceback" not in ended.out
+    assert slow.hung_up.wait(PATIENCE), "the engine goes on with a step that nobody waits for"
+    slow.let_go.set()
+    assert not [name for name in names if run(["docker", "image", "inspect", f"cresset:{name}"], check=False).code == 0]
+
+
 @pytest.fixture
 def stuck(tmp_path: Path) -> tuple[str, Path]:
     """A PATH with a docker that says that it was asked and never answers, and where it says so."""
