@@ -47,5 +47,7 @@ build_wheel() {
     for wheel in /tmp/wheel/*.whl; do
         python "${0%/*}/bundle-libraries.py" "$wheel" "$3"
     done
+    # The environment has a whole torch or MKL in it, which need not stay in a layer.
+    rm -rf /opt/build /tmp/wheel
     ls -l "$3"
 }
