@@ -8,9 +8,10 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from cresset import processes, refusals
@@ -18,6 +19,8 @@ from cresset.errors import CressetError
 
 # Stable image ids on every store, and no question about folders outside the checkout: named contexts are there.
 _BUILDX = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+_INFO = ("docker", "info", "--format", "{{.ServerVersion}}\t{{.Name}}\t{{.DockerRootDir}}")
+_COMPOSE_VERSION = ("docker", "compose", "version", "--short")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ class Engine:
             return
         code = self._follow(argv)
         if code:
-            self.ready()  # where the reason is that no daemon answers, that is what to say
+            replace(self).ready()  # where the reason is that no daemon answers any more, that is what to say
             raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", hint(), code=code)
 
     def become(self, argv: Sequence[str]) -> None:
@@ -133,10 +136,7 @@ class Engine:
         """
         if self.dry_run:
             return
-        done = self._capture(["docker", "version", "--format", "{{.Server.Version}}"])
-        if done.returncode:
-            raise refusals.daemon_refusal(done.stderr)
-        refusals.require("engine", done.stdout.strip())
+        refusals.require("engine", self._daemon[0])
 
     def place(self) -> tuple[str, str]:
         """Return the name of the machine that the daemon runs on, and the folder there that holds its data.
@@ -144,10 +144,7 @@ class Engine:
         Raises:
             CressetError: no daemon answers.
         """
-        done = self._capture(["docker", "info", "--format", "{{.Name}}\t{{.DockerRootDir}}"])
-        if done.returncode:
-            raise refusals.daemon_refusal(done.stderr)
-        name, _, folder = done.stdout.strip().partition("\t")
+        _, name, folder = self._daemon
         return name, folder
 
     def compose_version(self) -> str:
@@ -156,11 +153,23 @@ class Engine:
         Raises:
             CressetError: there is none, or it is too old.
         """
-        done = self._capture(["docker", "compose", "version", "--short"])
+        done = self._answers[1]
         if done.returncode:
             raise refusals.compose_refusal(done.stderr)
         refusals.require("compose", done.stdout.strip())
         return ".".join(map(str, refusals.numbers(done.stdout)[:3]))
+
+    @property
+    def _daemon(self) -> list[str]:
+        done = self._answers[0]
+        if done.returncode:
+            raise refusals.daemon_refusal(done.stderr)
+        return done.stdout.rstrip("\n").split("\t")
+
+    @cached_property
+    def _answers(self) -> list[subprocess.CompletedProcess[str]]:
+        """What docker says of its daemon and of Compose: once, and at one time, because a person waits for it."""
+        return self._capture_all(_INFO, _COMPOSE_VERSION)
 
     def labels(self, reference: str) -> dict[str, str] | None:
         """Return an image's labels, None where there is no such image.
@@ -237,21 +246,38 @@ class Engine:
         return done.stdout.split()
 
     def _capture(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        return self._subprocess(argv, capture_output=True)
+        return self._capture_all(argv)[0]
 
-    def _subprocess(self, argv: Sequence[str], *, capture_output: bool = False) -> subprocess.CompletedProcess[str]:
-        try:
-            with processes.told_to_end():
-                return subprocess.run(
-                    argv,
-                    check=False,
-                    capture_output=capture_output,
-                    env={**os.environ, **self.environment},
-                    encoding="utf-8",
-                    errors="replace",
-                )
-        except OSError as error:
-            raise refusals.unusable(argv[0], error) from None
+    def _capture_all(self, *commands: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:
+        """Run commands side by side, and return how each ended and what it printed."""
+        done = []
+        with ExitStack() as running:
+            running.enter_context(processes.told_to_end())
+            try:
+                started = [running.enter_context(self._start(argv)) for argv in commands]
+            except OSError as error:
+                raise refusals.unusable(commands[0][0], error) from None
+            for process in started:
+                out, err = process.communicate()
+                done.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
+        return done
+
+    @contextmanager
+    def _start(self, argv: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+        """Run a command that changes nothing, and need not be waited for if this is left early."""
+        with subprocess.Popen(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **self.environment},
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
     def _follow(self, argv: Sequence[str]) -> int:
         """Run a command on the person's own terminal, and return its exit code."""
