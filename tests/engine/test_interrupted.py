@@ -55,8 +55,8 @@ class Task:
 def begin(checkout: Checkout, *words: str, terminal: bool = False, **environment: str) -> Task:
     """Start a task; the test ends it."""
     reader, writer = os.openpty() if terminal else os.pipe()
-    # Under nohup the tests ignore it, and what they start would inherit that.
-    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Under nohup, or behind a shell's `&`, the tests ignore one of them, and what they start would inherit that.
+    former = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
     process = subprocess.Popen(
         [*(["setsid", "--ctty"] if terminal else []), sys.executable, "-m", "invoke", *words],
         cwd=checkout.path,
@@ -66,7 +66,8 @@ def begin(checkout: Checkout, *words: str, terminal: bool = False, **environment
         stderr=writer,
         start_new_session=not terminal,
     )
-    signal.signal(signal.SIGHUP, former)
+    for number, handler in former.items():
+        signal.signal(number, handler)
     os.close(writer)
     return Task(process=process, output=reader)
 
