@@ -81,7 +81,7 @@ ARG MKL_MODE=include
 ARG MAGMA_MODE=exclude
 # MAGMA_VERSION is the release of MAGMA, for source
 ARG MAGMA_VERSION=v2.9.0
-# MAGMA_URL is where MAGMA is from: its repository for source, an archive for prebuilt (#sha256=... is checked)
+# MAGMA_URL is where MAGMA is from: its repository for source, an archive with its #sha256=... for prebuilt
 ARG MAGMA_URL=https://github.com/icl-utk-edu/magma.git
 # TORCH_NVCC_FLAGS is what nvcc is told besides
 ARG TORCH_NVCC_FLAGS="-Xfatbin -compress-all"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# fetch-magma.sh OUT: unpack the archive at MAGMA_URL into OUT; what follows #sha256= in it is checked.
+# fetch-magma.sh OUT: unpack the archive at MAGMA_URL into OUT. It goes into the wheel, so nothing is unpacked whose
+# checksum nobody has written down.
 set -eu
 . "${0%/*}/network.sh"
 
@@ -20,7 +21,7 @@ sum=$(sha256sum < "$archive" | cut -d ' ' -f 1)
 case "$url" in
     *"#sha256=$sum") ;;
     *'#'*) fail "the archive is #sha256=$sum, which is not what is written behind its address" ;;
-    *) echo "cresset: no checksum in MAGMA_URL; this one is #sha256=$sum" ;;
+    *) fail "no checksum is written behind it; to take this archive, set MAGMA_URL=$url#sha256=$sum" ;;
 esac
 tar -xf "$archive" -C "$1" || fail "${url%%#*} is no archive"
 rm "$archive"

@@ -277,22 +277,25 @@ def test_magma_is_fetched_and_its_checksum_counts(
         SOURCES=str(tmp_path / "sources"),
     )
     (sum_,) = re.findall(r"^\w{64}", run(["sha256sum", str(folder / "magma.tar.gz")]).out)
+    other, page = (
+        re.findall(r"^\w{64}", run(["sha256sum", str(folder / name)]).out)[0] for name in ("other.tar.gz", "page.html")
+    )
     for url, says in (
         (f"{address}/nothing.tar.gz", "nothing.tar.gz cannot be fetched"),
-        (f"{address}/other.tar.gz", "holds no MAGMA: include/magma.h is missing"),
-        (f"{address}/page.html", "page.html is no archive"),
+        (f"{address}/other.tar.gz#sha256={other}", "holds no MAGMA: include/magma.h is missing"),
+        (f"{address}/page.html#sha256={page}", "page.html is no archive"),
+        (f"{address}/magma.tar.gz", f"to take this archive, set MAGMA_URL={address}/magma.tar.gz#sha256={sum_}"),
         (f"{address}/magma.tar.gz#sha256={64 * '0'}", f"the archive is #sha256={sum_}, which is not what is written"),
     ):
         refused = checkout.invoke("wheels", f"--dest={tmp_path / 'out'}", f"--set=MAGMA_URL={url}", check=False)
         assert refused.code != 0
         (line,) = {line for line in refused.lines if "cresset: MAGMA_URL: " in line}
         assert says in line
-    checkout.set(MAGMA_URL=f"{address}/magma.tar.gz")
+    checkout.set(MAGMA_URL=f"'{address}/magma.tar.gz#sha256={sum_}'")
     values = torch_values(checkout, tmp_path / "out")
     assert (values["USE_MAGMA"], values["MAGMA_HOME"]) == ("1", "/opt/magma")
     assert (values["BLAS"], values["USE_MKL"]) == ("OpenBLAS", "0")
-    assert f"no checksum in MAGMA_URL; this one is #sha256={sum_}" in checkout.step_log()
-    checkout.set(MAGMA_URL=f"'{address}/magma.tar.gz#sha256={sum_}'")
-    # The same files: nothing is compiled anew.
+    # The same files by another address: nothing is compiled anew.
+    checkout.set(MAGMA_URL=f"'{address}/./magma.tar.gz#sha256={sum_}'")
     checkout.invoke("wheels", f"--dest={tmp_path / 'out'}")
     assert stages(checkout) <= {"fetch-magma", "magma-prebuilt"}

@@ -73,7 +73,6 @@ def inside(checkout: Checkout, command: str, *, user: str = "nick", check: bool 
 @pytest.fixture(scope="module")
 def mended(theirs: Checkout) -> str:
     """What the script says of everything that is broken at once; it mends what depends on one another in one run."""
-    assert inside(theirs, FIX.replace("xterm-ghostty", "xterm")).out == "nothing needed mending\n"
     for damage in DAMAGE.values():
         command, _, owner = damage.broken_by.partition(" && sudo_chown ")
         inside(theirs, command)
@@ -134,7 +133,7 @@ class zeros:
 """
     inside(theirs, f"mkdir /tmp/stand-in && cat > /tmp/stand-in/torch.py <<'END'\n{stand_in}\nEND")
     assert "NumPy 1 only: installed it" in inside(theirs, f"PYTHONPATH=/tmp/stand-in {FIX}").out
-    assert inside(theirs, f"PYTHONPATH=/tmp/stand-in {FIX}").out == "nothing needed mending\n"
+    assert inside(theirs, "pip list --format freeze | grep ^numpy=").out.startswith("numpy==1.")
 
 
 def test_outside_a_container_it_says_where_it_belongs() -> None:

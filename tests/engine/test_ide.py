@@ -32,7 +32,9 @@ def model() -> dict[str, Any]:
 
 
 def test_the_default_is_the_default_service(model: dict[str, Any]) -> None:
-    assert json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())["service"] == model["x-cresset"]["SERVICE"]
+    assert (
+        json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())["service"] == model["x-cresset"]["SERVICE"]
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -98,12 +100,12 @@ def test_the_tool_of_vs_code_enters_that_container_as_its_account(fresh: Checkou
     if tool is None:
         pytest.skip("there is no devcontainer here (npm install --global @devcontainers/cli)")
     config = [f"--workspace-folder={fresh.path}", "--config=.devcontainer/cpu/devcontainer.json"]
-    came = json.loads(run([tool, "up", *config], cwd=fresh.path, **fresh.extra).lines[-1])
+    came = json.loads(run([tool, "up", *config], cwd=fresh.path, check=True, **fresh.extra).lines[-1])
     assert came["outcome"] == "success"
     assert came["containerId"].startswith(fresh.container())
     assert came["remoteWorkspaceFolder"] == fresh.setting("PROJECT_ROOT")
     entered = [tool, "exec", *config, f"--container-id={came['containerId']}", "bash", "-c"]
-    shown = run([*entered, "id -u; pwd; command -v python"], cwd=fresh.path, **fresh.extra).lines[-3:]
+    shown = run([*entered, "id -u; pwd; command -v python"], cwd=fresh.path, check=True, **fresh.extra).lines[-3:]
     assert shown == ["4321", fresh.setting("PROJECT_ROOT"), "/opt/venv/bin/python"]
 
 

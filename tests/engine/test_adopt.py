@@ -1,0 +1,111 @@
+"""What docs/adopt.md says is done as it is written there; where it names a checkout, it is one of these tests."""
+
+from __future__ import annotations
+
+import re
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.engine.checkout import ROOT, Checkout, Result, run
+from tests.engine.conftest import folder
+
+PAGE = (ROOT / "docs/adopt.md").read_text()
+# What a host has to be told of besides, where it reaches no registry and no index.
+HOSTS = ("PLAIN_IMAGE", "WHEELHOUSE", "CA_BUNDLE", "DEB_NEW", "PYTHON_VERSION", "INDEX_URL", "PYTORCH_VERSION_TAG")
+COMPANIONS = ("TORCHVISION_VERSION_TAG", "TORCHAUDIO_VERSION_TAG", "TORCHTEXT_VERSION_TAG")
+
+
+def blocks(title: str, kind: str = "sh") -> list[str]:
+    """Return the blocks of one kind in a section of the page."""
+    section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return re.findall(rf"^```{kind}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A folder with a clone `cresset` and a project `my-project`, and what its host is to be seen to have."""
+
+    path: Path
+    environment: dict[str, str]
+
+    def run(self, text: str, *, at: str = ".") -> Result:
+        # The tasks are at hand as after `source .venv/bin/activate`; what setup would install is there.
+        tasks = f"PATH={Path(sys.executable).parent}:$PATH\n"
+        return run(["bash", "-euc", tasks + text], cwd=self.path / at, check=True, **self.environment)
+
+    def checkout(self, name: str) -> Checkout:
+        return Checkout(path=self.path / name, extra=self.environment)
+
+
+@pytest.fixture
+def place(built: Checkout, tmp_path: Path) -> Iterator[Place]:
+    clone = folder()
+    clone.rename(tmp_path / "cresset")
+    (tmp_path / "cresset/.venv").symlink_to(Path(sys.prefix))
+    (tmp_path / "my-project").mkdir()
+    (tmp_path / "my-project/mine.py").write_text("print('mine')\n")
+    host = {name: built.setting(name) for name in (*HOSTS, *COMPANIONS)}
+    name = f"cresset-test-{uuid.uuid4().hex[:8]}"
+    own = {"IMAGE_NAME": f"cresset:{name}", "COMPOSE_PROJECT_NAME": name, "SERVICE": "cpu", "COMPOSE_PROFILES": "cpu"}
+    yield Place(path=tmp_path, environment={**host, **own, "CRESSET": str(tmp_path / "cresset")})
+    run(["docker", "compose", "--project-name", name, "down", "--volumes"], cwd=tmp_path / "cresset", check=False)
+    run(["docker", "image", "rm", "--force", own["IMAGE_NAME"]], check=False)
+    run(["docker", "image", "prune", "--force", "--filter", f"label=com.docker.compose.project={name}"])
+
+
+def test_a_project_that_stays_where_it_is(place: Place) -> None:
+    (block,) = blocks("Leave the project where it is")
+    assert place.run(block).lines[-1] == "mine.py"
+
+
+def test_inside_the_project(place: Place) -> None:
+    (block,) = blocks("Put it into the project")
+    commit = "git init -q && git add --all && git -c user.name=a -c user.email=a@b commit -qm 1"
+    place.run(f"rm .venv && {commit} && ln -s {sys.prefix} .venv", at="cresset")
+    # The clone of a clone has no environment; the one that is here does.
+    block = block.replace("cd docker\n", f"cd docker\nln -s {sys.prefix} .venv\n")
+    place.run(block)
+    inside = place.checkout("my-project/docker").inside("python mine.py; ls")
+    assert inside.lines == ["mine", "docker", "mine.py"]
+
+
+def test_the_recipe_alone(place: Place) -> None:
+    copy, start = blocks("Take the recipe alone")
+    place.run(copy)
+    assert sorted(path.name for path in (place.path / "my-project").iterdir()) == sorted(
+        [".dockerignore", "Dockerfile", "docker-compose.yaml", "mine.py", "misc", "reqs"]
+    )
+    assert place.run(start).lines[-1].startswith(place.environment["PYTORCH_VERSION_TAG"].removeprefix("v"))
+    env = (place.path / "my-project/.env").read_text()
+    assert f"UID={run(['id', '-u']).out}" in env
+
+
+def test_a_layer_with_a_private_package(place: Place) -> None:
+    clone = place.path / "cresset"
+    let_in, rest = blocks("Add a build layer")
+    (stage,) = blocks("Add a build layer", "dockerfile")
+    (clone / "private").mkdir()
+    project = '[project]\nname = "sauce"\nversion = "1"\n[tool.setuptools]\npy-modules = ["sauce"]\n'
+    (clone / "private/pyproject.toml").write_text(project)
+    (clone / "private/sauce.py").write_text("secret = 'first'\n")
+    recipe = (clone / "Dockerfile").read_text()
+    above = "FROM train-env AS train-user-include\n"
+    assert recipe.count(above) == 1
+    (clone / "Dockerfile").write_text(recipe.replace(above, f"{stage}\n\n{above}"))
+    checkout = place.checkout("cresset")
+    checkout.invoke("env")
+    place.run(let_in, at="cresset")
+    place.run(rest, at="cresset")
+    shown = "cd / && python -c 'import sauce; print(sauce.secret)'"
+    assert checkout.inside(shown).out == "first\n"
+    (clone / "private/sauce.py").write_text("secret = 'second'\n")
+    checkout.invoke("build")
+    assert checkout.inside(shown).out == "second\n"
+    assert not [step for step in checkout.executed() if step.startswith(("make-env", "train-base", "train-env"))]
+    checkout.inside("! ls /run/private")
+    checkout.inside("pip uninstall --yes --quiet sauce")
