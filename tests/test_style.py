@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("misc/**/*.sh"), ROOT / ".ci/run"])
+SHELL = [*ROOT.glob("misc/**/*.sh"), *ROOT.glob(".devcontainer/*.sh"), ROOT / ".ci/run"]
+SCRIPTS = sorted(str(path.relative_to(ROOT)) for path in SHELL)
 
 CHECKS = {
     "mypy": ["mypy"],

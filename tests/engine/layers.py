@@ -7,7 +7,6 @@ import io
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from typing import IO
 
 _PIECE = 1 << 20
 
@@ -35,7 +34,9 @@ def _files(whole: tarfile.TarFile) -> Iterator[io.BufferedReader]:
 
 def _contained(content: io.BufferedReader, words: tuple[str, ...]) -> set[str]:
     # The containerd store's layers are compressed.
-    stream: IO[bytes] = gzip.GzipFile(fileobj=content) if content.peek(2)[:2] == b"\x1f\x8b" else content
+    stream: gzip.GzipFile | io.BufferedReader = (
+        gzip.GzipFile(fileobj=content) if content.peek(2)[:2] == b"\x1f\x8b" else content
+    )
     found, kept = set(), b""
     while piece := stream.read(_PIECE):
         found |= {word for word in words if word.encode() in kept + piece}

@@ -126,6 +126,10 @@ def test_only_the_last_stages_know_who_and_where(stage: Stage) -> None:
         assert seen & PERSONAL == set()
 
 
+def test_letters_are_utf8_whatever_the_base_image_says() -> None:
+    assert "LANG=C.UTF-8" in (ROOT / "Dockerfile").read_text().split("\nENV ")[-1].split("\nWORKDIR")[0]
+
+
 def test_no_argument_is_a_secret() -> None:
     secret = {"INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "DEB_NEW", "CA_BUNDLE", "WHEELHOUSE", "PYTHON_MIRROR"}
     assert secret & set(ARGUMENTS) == set()
