@@ -6,6 +6,7 @@ cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 setup() { bash misc/setup.sh "$@"; }
 
+setup
 [[ -s .env ]] || setup invoke env
 if [[ $(docker compose --profile '*' ps --all --quiet "$1") ]]; then
     setup invoke start --service "$1"

@@ -70,8 +70,13 @@ def test_inside_the_project(place: Place) -> None:
     # The clone of a clone has no environment; the one that is here does.
     block = block.replace("cd docker\n", f"cd docker\nln -s {sys.prefix} .venv\n")
     place.run(block)
-    inside = place.checkout("my-project/docker").inside("python mine.py; ls")
-    assert inside.lines == ["mine", "docker", "mine.py"]
+    checkout = place.checkout("my-project/docker")
+    assert checkout.inside("python mine.py; ls").lines == ["mine", "docker", "mine.py"]
+    # From any folder, as a module and as a program.
+    program = place.path / "my-project/mine-too"
+    program.write_text("#!/usr/bin/env python\nimport mine\n")
+    program.chmod(0o755)
+    assert checkout.inside("cd / && python -m mine && mine-too").lines == ["mine", "mine"]
 
 
 def test_the_recipe_alone(place: Place) -> None:
