@@ -124,3 +124,14 @@ def copy_repository(to: Path) -> None:
         if (ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, to / name)
+
+
+def lend_environment(to: Path) -> None:
+    """Give a copy of the repository the environment of these tests, which `misc/setup.sh` takes for its own."""
+    (to / ".venv").mkdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (to / ".venv" / name).symlink_to(Path(sys.prefix) / name)
+    stamp = Path(sys.prefix) / ".cresset"
+    if stamp.exists():
+        first, rest = stamp.read_text().split("\n", 1)
+        (to / ".venv" / stamp.name).write_text(f"{first.split(' ', 1)[0]} {to.resolve()}\n{rest}")

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.engine.checkout import Checkout, Result, run
+from tests.engine.test_secrets import make_wheel
 
 SITE = "/opt/venv/lib/python3*/site-packages"
-# What the script runs between in the next table: as nobody's terminal, in a terminal that no distribution knows.
-FIX = "TERM=xterm-ghostty bash misc/fixes.sh"
+# In a terminal that no distribution knows, and with an index of our own.
+FIX = "TERM=xterm-ghostty UV_FIND_LINKS=/opt/project bash misc/fixes.sh"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,9 @@ DAMAGE = {
         said="mended: installed what PyTorch asks for: typing-extensions>=",
     ),
     "OpenCV wants a desktop": Damage(
-        broken_by="pip install --quiet opencv-python",
+        broken_by="pip install --quiet --no-index --find-links . opencv-python",
         shown_by="python -c 'import cv2'",
-        said="mended: cv2 starts: opencv-python-headless==",
+        said="mended: cv2 starts: opencv-python-headless==9.9 in place of the wheel with windows",
     ),
     "the terminal has no name": Damage(
         broken_by="true",
@@ -60,6 +61,9 @@ def theirs(clone: Callable[[], Checkout]) -> Iterator[Checkout]:
         pytest.skip("only root can give a folder to another account")
     checkout = clone()
     checkout.set(UID="4321", GID="4321", USR="nick", GRP="nick", ADD_USER="include")
+    # Two stand-ins for hundreds of megabytes: OpenCV's wheels, one of which wants a library that is not here.
+    make_wheel(checkout.path, "opencv_python_headless", "9.9", {"cv2.py": ""})
+    make_wheel(checkout.path, "opencv_python", "9.9", {"cv2.py": "import ctypes\nctypes.CDLL('libGL.so.1')\n"})
     run(["chown", "--recursive", "4321:4321", str(checkout.path)])
     checkout.invoke("build")
     yield checkout

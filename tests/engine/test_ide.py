@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.checkout import ROOT, Checkout, run
+from tests.engine.checkout import ROOT, Checkout, lend_environment, run
 from tests.engine.conftest import folder
 
 FILES = sorted(ROOT.glob(".devcontainer/**/devcontainer.json"))
@@ -61,8 +60,7 @@ def fresh(base: str, built: Checkout) -> Iterator[Checkout]:
     own = {"PLAIN_IMAGE": base, "IMAGE_NAME": f"cresset:test-{uuid.uuid4().hex[:8]}", "SERVICE": "cpu"}
     account = {"UID": "4321", "GID": "4321", "USR": "nick", "GRP": "nick", "ADD_USER": "include"}
     checkout = Checkout(path=folder(), extra={**own, **account})
-    # The environment of the tests is as good as one that setup would make.
-    (checkout.path / ".venv").symlink_to(Path(sys.prefix))
+    lend_environment(checkout.path)
     yield checkout
     checkout.remove()
 

@@ -150,13 +150,14 @@ def test_a_mirror_that_does_not_answer_is_said_and_passed_over(mirror: Mirror, c
     assert "using the image's own sources" in checkout.step_log()
 
 
-def make_wheel(folder: Path, name: str, version: str) -> None:
-    """Write the least that is a wheel, for any Python."""
+def make_wheel(folder: Path, name: str, version: str, files: dict[str, str] | None = None) -> None:
+    """Write the least that is a wheel, for any Python; without other files, a module of its name."""
     stem = f"{name}-{version}"
     root = folder / stem
     info = root / f"{stem}.dist-info"
     info.mkdir(parents=True)
-    (root / f"{name}.py").write_text(f'__version__ = "{version}"\n')
+    for path, text in (files or {f"{name}.py": f'__version__ = "{version}"\n'}).items():
+        (root / path).write_text(text)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (info / "WHEEL").write_text("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     (info / "RECORD").write_text("")
