@@ -7,6 +7,5 @@ umask 0002
 tr -d '\r' < "$2" > /tmp/requirements.txt
 UV_CONSTRAINT="${1%/*}/constraints.txt" VIRTUAL_ENV="$1" \
     "${1%/*}/uv/bin/uv" pip install --requirements /tmp/requirements.txt
-rm /tmp/requirements.txt
-# uv lets everybody write its lock.
-chmod -f o-w "$1/.lock" || true
+# uv makes it for everybody to write.
+rm -f /tmp/requirements.txt "$1/.lock"
