@@ -55,8 +55,8 @@ class Task:
 def begin(checkout: Checkout, *words: str, terminal: bool = False, **environment: str) -> Task:
     """Start a task; the test ends it."""
     reader, writer = os.openpty() if terminal else os.pipe()
-    # Under nohup, or behind a shell's `&`, the tests ignore one of them, and what they start would inherit that.
-    former = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
+    # Under nohup the tests ignore it, and what they start would inherit that.
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(
         [*(["setsid", "--ctty"] if terminal else []), sys.executable, "-m", "invoke", *words],
         cwd=checkout.path,
@@ -66,8 +66,7 @@ def begin(checkout: Checkout, *words: str, terminal: bool = False, **environment
         stderr=writer,
         start_new_session=not terminal,
     )
-    for number, handler in former.items():
-        signal.signal(number, handler)
+    signal.signal(signal.SIGHUP, former)
     os.close(writer)
     return Task(process=process, output=reader)
 
