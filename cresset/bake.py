@@ -53,7 +53,7 @@ def define(model: Model, service: Service, product: Product, *, compose_version:
     build = service.build
     target: dict[str, Any] = {
         "context": build["context"],
-        "dockerfile": build.get("dockerfile", "Dockerfile"),
+        "dockerfile": service.dockerfile,
         "target": product.target,
         "args": {**service.arguments, **product.arguments},
         "contexts": {**build.get("additional_contexts", {}), **product.contexts},

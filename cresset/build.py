@@ -60,7 +60,8 @@ def build(
         )
     product = product or bake.product_of(service)
     read = _check_requirements(resolved, product)
-    combination.refuse(tables(), resolved.as_dict())
+    if resolved.has_torch_by_tag:
+        combination.refuse(tables(), resolved.as_dict())
     if "dist" not in product.contexts:
         product = _with_commits(resolved, product, console=console)
     definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
@@ -145,6 +146,10 @@ def _check_requirements(resolved: Configuration, product: Product) -> dict[str, 
             )
         if name.startswith("apt-"):
             requirements.check_apt(text, f"reqs/{name}")
+        elif name.startswith("dnf-"):
+            requirements.check_dnf(text, f"reqs/{name}")
+        elif name.endswith("-uninstall.requirements.txt"):
+            requirements.check_names(text, f"reqs/{name}")
         else:
             requirements.check_pip(text, f"reqs/{name}", is_here=files.is_here)
     return read

@@ -36,6 +36,11 @@ class Service:
         """The build arguments that are set; the Dockerfile's defaults hold for the others."""
         return {name: value for name, value in self.build.get("args", {}).items() if value is not None}
 
+    @property
+    def dockerfile(self) -> str:
+        """The Dockerfile that it is built from, relative to what it is built in."""
+        return str(self.build.get("dockerfile", "Dockerfile"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:

@@ -11,6 +11,9 @@ from cresset.dockerfile import Dockerfile
 from cresset.errors import CressetError
 from cresset.settings import Setting
 
+# The homes of the arguments' defaults. What both have is the first one's.
+RECIPES = ("Dockerfile", "ngc.Dockerfile")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -62,7 +65,7 @@ class Configuration:
     Attributes:
         service: the service that the task acts on.
         model: the whole project.
-        recipe: the Dockerfile.
+        recipe: the Dockerfile that the service is built from.
         values: every setting, by name.
     """
 
@@ -70,6 +73,11 @@ class Configuration:
     model: Model
     recipe: Dockerfile
     values: Mapping[str, Value]
+
+    @property
+    def has_torch_by_tag(self) -> bool:
+        """Whether the versions of PyTorch and its companions are those of the settings."""
+        return set(settings.TAGS) <= {argument.name for argument in self.recipe.arguments}
 
     def __getitem__(self, name: str) -> str:
         """Return a setting's value."""
@@ -107,7 +115,7 @@ def resolve(
     service: str,
     model: Model,
     compose_text: str,
-    recipe: Dockerfile,
+    recipes: Mapping[str, Dockerfile],
     shell: Mapping[str, str],
     env_file: frozenset[str],
 ) -> Configuration:
@@ -118,7 +126,7 @@ def resolve(
         service: the service's name.
         model: what Compose says of the project.
         compose_text: docker-compose.yaml, for its presets.
-        recipe: the Dockerfile, the home of the arguments' defaults.
+        recipes: each of RECIPES by its name, and the service's own Dockerfile if it is another.
         shell: the process's environment.
         env_file: the names that `.env` sets.
 
@@ -136,24 +144,34 @@ def resolve(
         settings.refuse_misspelt(name, ".env")
     # What x-cresset cannot know.
     own = {"COMPOSE_PROJECT_NAME": model.project, "COMPOSE_PROFILES": service, "SERVICE": service}
-    given = {**dockerfile.global_values(recipe, chosen.arguments), **model.settings, **own, "IMAGE_NAME": chosen.image}
+    given = {**_arguments(recipes, chosen.arguments), **model.settings, **own, "IMAGE_NAME": chosen.image}
     values = {}
-    for row, meaning in _meanings(recipe):
+    for row, meaning in _meanings(recipes):
         source = _source(row.name, request=request, fixed=fixed, shell=shell, env_file=env_file)
         values[row.name] = Value(name=row.name, value=given[row.name], source=source, help=meaning)
     # What a person wrote comes first: a default may have been made of it.
     for value in sorted(values.values(), key=lambda value: value.source == "default"):
         settings.NAMES[value.name].check(value.value, value.source)
     _check_releases(values)
+    recipe = recipes.get(chosen.dockerfile, recipes[RECIPES[0]])
     return Configuration(service=chosen, model=model, recipe=recipe, values=values)
 
 
-def defaults(model: Model, recipe: Dockerfile) -> dict[str, Value]:
+def defaults(model: Model, recipes: Mapping[str, Dockerfile]) -> dict[str, Value]:
     """Return every setting with the value that it has when nobody sets it, whatever the service."""
-    given = {**dockerfile.global_values(recipe, {}), **model.settings}
+    given = {**_arguments(recipes, {}), **model.settings}
     return {
         row.name: Value(name=row.name, value=given.get(row.name, ""), source="default", help=meaning)
-        for row, meaning in _meanings(recipe)
+        for row, meaning in _meanings(recipes)
+    }
+
+
+def _arguments(recipes: Mapping[str, Dockerfile], values: Mapping[str, str]) -> dict[str, str]:
+    """Return the value of every argument, given ones over defaults."""
+    return {
+        argument: value
+        for name in reversed(RECIPES)
+        for argument, value in dockerfile.global_values(recipes[name], values).items()
     }
 
 
@@ -165,10 +183,14 @@ def _check_releases(values: Mapping[str, Value]) -> None:
                 Setting(name=name, form=forms.RELEASE).check(tag, values[name].source)
 
 
-def _meanings(recipe: Dockerfile) -> list[tuple[Setting, str]]:
-    described = {argument.name: argument.description or "" for argument in recipe.arguments}
-    if lacking := [row.name for row in settings.SETTINGS if row.is_argument and row.name not in described]:
-        raise _incomplete("Dockerfile", f"ARG {lacking[0]}")
+def _meanings(recipes: Mapping[str, Dockerfile]) -> list[tuple[Setting, str]]:
+    described: dict[str, str] = {}
+    for name in reversed(RECIPES):
+        home = {argument.name: argument.description for argument in recipes[name].arguments}
+        for row in settings.SETTINGS:
+            if row.home == name and row.name not in home:
+                raise _incomplete(name, f"ARG {row.name}")
+        described |= {argument: description or "" for argument, description in home.items()}
     return [(row, row.help or described[row.name]) for row in settings.SETTINGS]
 
 

@@ -24,8 +24,10 @@ from cresset import (
     inventory,
     override_file,
 )
+from cresset.compose import Service
 from cresset.configuration import Configuration, Request
 from cresset.credentials import mask
+from cresset.dockerfile import Dockerfile
 from cresset.engine import Engine
 from cresset.env_file import Choice
 from cresset.errors import CressetError
@@ -54,16 +56,25 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
     model = compose.read(everything.compose_config(dotenv=dotenv))
     configuration.require_whole(model)
     service = request.service or model.settings["SERVICE"]
+    recipes = _read_recipes(model.service(service))
     resolved = configuration.resolve(
         request=request,
         service=service,
         model=model,
         compose_text=compose_text,
-        recipe=dockerfile.parse(files.require("Dockerfile")),
+        recipes=recipes,
         shell=os.environ,
         env_file=compose.env_file_names(env_text),
     )
     return resolved, Engine(environment=configuration.environment(request, service), dry_run=request.dry_run)
+
+
+def _read_recipes(service: Service | None = None) -> dict[str, Dockerfile]:
+    """Return the Dockerfiles by their names; a person's service may have one of its own."""
+    texts = {name: files.require(name) for name in configuration.RECIPES}
+    if service and (own := files.read(service.dockerfile)) is not None:
+        texts[service.dockerfile] = own
+    return {name: dockerfile.parse(text, name=name) for name, text in texts.items()}
 
 
 def ensure_env(request: Request, *, console: Console) -> None:
@@ -146,7 +157,7 @@ def _propose(request: Request, former: str) -> _Proposal:
     capabilities = env_file.capability_choices(facts.gpus if resolved["USE_CUDA"] == "1" else ())
     choices = {choice.name: choice for choice in (*usable, *system, *cuda, *capabilities, *found, *said)}
     unset, _ = load(Request(service=service), needs_env=False, dotenv=False)
-    defaults = configuration.defaults(unset.model, unset.recipe)
+    defaults = configuration.defaults(unset.model, _read_recipes())
     if former.strip():
         text = env_file.add_missing(former, choices.values(), defaults)
         for choice in said:

@@ -109,7 +109,9 @@ def _is_size(value: str) -> bool:
 
 
 # Below these nothing can be mounted without hiding what a container runs on, its Python environment among it.
-_SYSTEM = r"/(?:bin|boot|dev|etc|lib(?:x?[0-9]+|exec)?|proc|root|run|sbin|sys|usr|var|opt/(?:python|uv|venv))(?:/.*)?"
+_SYSTEM = (
+    r"/(?:bin|boot|dev|etc|lib(?:x?[0-9]+|exec)?|proc|root|run|sbin|sys|usr|var|opt/(?:nvidia|python|uv|venv))(?:/.*)?"
+)
 
 
 def _is_mountable(path: str) -> bool:
@@ -152,6 +154,8 @@ WORDS = Form(
     hint="write them with blanks between, without quotes",
     accepts=_matches(r"[^'\"\\$`\n]*"),
 )
+YEAR = Form(what="a year", hint="write its last two digits, like 26", accepts=_matches(r"[0-9]{2}"))
+MONTH = Form(what="a month", hint="write two digits, like 09", accepts=_matches(r"0[1-9]|1[0-2]"))
 JOBS = Form(what="a number of jobs", hint="write a number from 1 on", accepts=_matches(r"[1-9][0-9]{0,3}"))
 # The oldest Python that an official wheel was made for: the table releases of data/compat.yaml.
 PYTHON = Form(

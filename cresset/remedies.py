@@ -20,11 +20,13 @@ class Remedy:
         pattern: what of the output tells it, in any case; a named group serves the advice.
         advice: one line. What stands in braces is a setting, a group of the pattern, or what `find` adds to them; a
             row that names what is not at hand is passed over.
+        files: how the names of the requirement files begin that `where` may be in.
     """
 
     name: str
     pattern: str
     advice: str
+    files: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,10 @@ _KILLED = (
 )
 _NO_APT_PACKAGE = (
     r"unable to locate package (?P<package>\S+)|package '?(?P<package2>[\w.+:-]+)'? has no installation candidate"
+)
+_NO_RPM_PACKAGE = (
+    r"unable to find a match: (?P<package>\S+)|no package matches '(?P<package2>[^'\s]+)'"
+    r"|^(?:.*\d )?no package (?P<package3>\S+) available\."
 )
 _NO_PYTHON_PACKAGE = r"because (?P<package>[\w.-]+) was not found"
 _NO_PYTHON_VERSION = (
@@ -129,6 +135,13 @@ REMEDIES = (
         'localhost the engine has to be told so: "insecure-registries" in /etc/docker/daemon.json',
     ),
     Remedy(
+        name="NVIDIA's registry asks who you are",
+        pattern=r"resolve source metadata for (?P<image>nvcr\.io/\S+?): .*"
+        r"(?:40[123]\b|unauthorized|denied|insufficient_scope|authorization failed|no basic auth)",
+        advice="nvcr.io wants a login for {image}: docker login nvcr.io, with the user name $oauthtoken as it stands "
+        "here and, as password, an API key that ngc.nvidia.com/setup makes; a mirror goes into NGC_IMAGE",
+    ),
+    Remedy(
         name="the registry asks who you are",
         pattern=_BASE + r"(?:40[13]\b|unauthorized|denied|insufficient_scope|authorization failed|no basic auth)",
         advice="{registry} does not give out {image}: log in: docker login {registry}; if it has no such image, "
@@ -144,6 +157,13 @@ REMEDIES = (
         pattern=r"resolve source metadata for (?P<image>\S*nvidia/cuda:\S+?): .*(?:not found|manifest unknown)",
         advice="there is no {image}: NVIDIA deletes tags that a newer patch has replaced. Choose a CUDA_VERSION (now "
         "{CUDA_VERSION}) that hub.docker.com/r/nvidia/cuda/tags lists, or name another BUILD_IMAGE",
+    ),
+    Remedy(
+        name="NVIDIA has no such release",
+        pattern=r"resolve source metadata for (?P<image>nvcr\.io/nvidia/pytorch:\S+?): .*"
+        r"(?:not found|manifest unknown)",
+        advice="there is no {image}: choose an NGC_YEAR (now {NGC_YEAR}) and NGC_MONTH ({NGC_MONTH}) that "
+        "catalog.ngc.nvidia.com/orgs/nvidia/containers/pytorch/tags lists",
     ),
     Remedy(
         name="the base image is gone",
@@ -219,12 +239,14 @@ REMEDIES = (
     Remedy(
         name="no such version of an apt package",
         pattern=r"version '(?P<version>\S*)' for '(?P<package>\S+)' was not found",
+        files="apt-",
         advice="{where}: the release of {BUILD_IMAGE} has no version {version} of {package}: leave the version "
         "out, or write the one that packages.debian.org or packages.ubuntu.com shows",
     ),
     Remedy(
         name="no such apt package",
         pattern=_NO_APT_PACKAGE,
+        files="apt-",
         advice="{where}: the release of {BUILD_IMAGE} has no such package {package}; packages.debian.org and "
         "packages.ubuntu.com know the names",
     ),
@@ -233,6 +255,19 @@ REMEDIES = (
         pattern=_NO_APT_PACKAGE,
         advice="the archive of {BUILD_IMAGE} has no package {package}: is DEB_NEW ({DEB_NEW}) a complete mirror of its "
         "release?",
+    ),
+    Remedy(
+        name="no such package of the RHEL family",
+        pattern=_NO_RPM_PACKAGE,
+        files="dnf-",
+        advice="{where}: no repository of {TRAIN_IMAGE} has {package}: pkgs.org knows the names; one of EPEL takes "
+        "a base image that has EPEL",
+    ),
+    Remedy(
+        name="no such package of the RHEL family",
+        pattern=_NO_RPM_PACKAGE,
+        advice="no repository of {BUILD_IMAGE} has {package}: docs/distributions.md says which images have all that is "
+        "needed",
     ),
     Remedy(
         name="no such uv",
@@ -245,6 +280,12 @@ REMEDIES = (
         pattern=r"you require (?P<package>torch(?:vision|audio|text)?)\b[^,\n]* and (?P=package)==(?P<version>[^,\s]+)",
         advice="{where}: {package} is {version} by {tag} and is never replaced: leave the line out, or choose another "
         "{tag}",
+    ),
+    Remedy(
+        name="NVIDIA's version stays",
+        pattern=r"the user requested \(constraint\) (?P<package>[\w.-]+)===?(?P<version>[^,\s]+)",
+        advice="{package} is {version} in the base image and stays: loosen the line of reqs/pip-ngc.requirements.txt "
+        "that asks for another; or let reqs/pip-ngc-uninstall.requirements.txt remove it first",
     ),
     Remedy(
         name="no such Python package",
@@ -283,7 +324,8 @@ def find(text: str, *, values: Mapping[str, str], requirements: Mapping[str, str
     """
     for remedy in REMEDIES:
         if match := re.search(remedy.pattern, text, re.IGNORECASE | re.MULTILINE):
-            known = _known(match, values, requirements or {})
+            read = {name: text for name, text in (requirements or {}).items() if name.startswith(remedy.files)}
+            known = _known(match, values, read)
             if _names(remedy.advice) <= known.keys():
                 return Advice(name=remedy.name, text=remedy.advice.format_map(known))
     return None
@@ -321,7 +363,8 @@ def registry(image: str) -> str:
 
 def _setting(image: str, values: Mapping[str, str]) -> str:
     """Return the setting that names a base image; BuildKit writes names out in full."""
-    named = [name for name in ("PLAIN_IMAGE", "BUILD_IMAGE", "TRAIN_IMAGE") if image.endswith(values[name])]
+    settings = ("PLAIN_IMAGE", "BUILD_IMAGE", "TRAIN_IMAGE", "NGC_IMAGE")
+    named = [name for name in settings if image.endswith(values[name])]
     return named[0] if named else "BUILD_IMAGE"
 
 

@@ -18,6 +18,11 @@ from cresset.errors import CressetError
 # other than install that package.
 _APT = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(={1,2}[A-Za-z0-9.+:~*-]+|/[a-z0-9.-]+)?")
 
+# dnf.readthedocs.io/en/latest/command_ref.html, 'Specifying Packages': name, name.arch, name-version,
+# name-version-release, all with patterns; a group as @name.
+_DNF = re.compile(r"@?[A-Za-z0-9*][A-Za-z0-9._+:~^*?-]*")
+_PIP_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
 # What uv knows in a requirement file (docs.astral.sh/uv/pip/compatibility, pip.pypa.io's requirements file format):
 # options that take a requirement file, another place, something else, nothing.
 _FILES = {"-r", "--requirement", "-c", "--constraint"}
@@ -38,12 +43,45 @@ def check_apt(text: str, name: str) -> None:
     Raises:
         CressetError: with the file's name, the line's number and the line.
     """
+    for number, word in _words(text):
+        if not _APT.fullmatch(word) or word.endswith("-"):
+            raise CressetError(
+                f"{name}:{number}: {_short(word)} is no package", "write name, or name=version, one a line"
+            )
+
+
+def check_dnf(text: str, name: str) -> None:
+    """Refuse a line of a dnf requirement file that is no package.
+
+    Raises:
+        CressetError: with the file's name, the line's number and the line.
+    """
+    for number, word in _words(text):
+        if not _DNF.fullmatch(word) or word.endswith("-"):
+            raise CressetError(
+                f"{name}:{number}: {_short(word)} is no package", "write name, or name-version, one a line"
+            )
+
+
+def check_names(text: str, name: str) -> None:
+    """Refuse a line of a file of Python packages to uninstall that is no bare name.
+
+    Raises:
+        CressetError: with the file's name, the line's number and the line.
+    """
+    for number, word in _words(text):
+        if not _PIP_NAME.fullmatch(word):
+            raise CressetError(
+                f"{name}:{number}: {_short(word)} is no package's name", "write the name alone, one a line"
+            )
+
+
+def _words(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the words outside of comments, each with the number of its line."""
     for number, line in enumerate(text.replace("\r", "").split("\n"), start=1):
         for word in re.split(r"[ \t]+", line.split("#", 1)[0].strip(" \t")):
-            if word and (not _APT.fullmatch(word) or word.endswith("-")):
-                raise CressetError(
-                    f"{name}:{number}: {_short(word)} is no package", "write name, or name=version, one a line"
-                )
+            if word:
+                yield number, word
 
 
 def check_pip(text: str, name: str, *, is_here: Callable[[str], bool]) -> None:

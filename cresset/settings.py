@@ -18,7 +18,7 @@ class Setting:
     Attributes:
         name: as written in `.env`.
         form: what its value may be.
-        help: its meaning; empty for an argument, whose meaning stands above its ARG in the Dockerfile.
+        help: its meaning; empty for an argument, whose meaning stands above its ARG in its Dockerfile.
     """
 
     name: str
@@ -27,8 +27,15 @@ class Setting:
 
     @property
     def is_argument(self) -> bool:
-        """Whether the Dockerfile reads it as ARG."""
+        """Whether a Dockerfile reads it as ARG."""
         return not self.help
+
+    @property
+    def home(self) -> str:
+        """The file that has its default."""
+        if not self.is_argument:
+            return "docker-compose.yaml"
+        return "ngc.Dockerfile" if self.name.startswith("NGC_") else "Dockerfile"
 
     def check(self, value: str, source: str) -> None:
         """Refuse a value that is not of this setting's form.
@@ -107,6 +114,9 @@ SETTINGS = (
     Setting(name="BUILD_IMAGE", form=forms.IMAGE),
     Setting(name="TRAIN_IMAGE", form=forms.IMAGE),
     Setting(name="PLAIN_IMAGE", form=forms.IMAGE, help="is the base image of the services without CUDA"),
+    Setting(name="NGC_YEAR", form=forms.YEAR),
+    Setting(name="NGC_MONTH", form=forms.MONTH),
+    Setting(name="NGC_IMAGE", form=forms.IMAGE),
     Setting(name="CLEAN", form=forms.or_empty(forms.WORD)),
     Setting(name="UV_VERSION", form=forms.VERSION),
     Setting(name="PYTHON_VERSION", form=forms.PYTHON),

@@ -79,6 +79,7 @@ VALUES = (
     ("PROJECT_ROOT", "/etc/cresset", "of its own"),
     ("PROJECT_ROOT", "/lib64", "of its own"),
     ("PROJECT_ROOT", "/opt/venv/lib", "of its own"),
+    ("PROJECT_ROOT", "/opt/nvidia", "of its own"),
     ("PROJECT_ROOT", "/opt/uv", "of its own"),
     ("PROJECT_ROOT", "/root/x", "of its own"),
     ("IMAGE_NAME", "Train", "like cresset"),
@@ -91,6 +92,10 @@ VALUES = (
     ("IMAGE_NAME", "a___b", "like cresset"),
     ("IMAGE_NAME", "a-.b/c", "like cresset"),
     ("PLAIN_IMAGE", "debian:", "like debian"),
+    ("NGC_YEAR", "2026", "last two digits"),
+    ("NGC_MONTH", "9", "two digits"),
+    ("NGC_MONTH", "13", "two digits"),
+    ("NGC_IMAGE", "nvcr.io/nvidia/pytorch:", "like debian"),
     ("COMMAND", " ", "write something"),
     ("SHM_SIZE", "99999999999999999999gb", "8gb"),
     ("SHM_SIZE", "much", "8gb"),
@@ -123,6 +128,26 @@ APT_LINES = (
     ("git\xa0nano", r"'git\xa0nano' is no package"),
     ("git\0", r"'git\x00' is no package"),
     ("-" * 100_000, "is no package"),
+)
+
+# A line of a dnf requirement file that is no package.
+DNF_LINES = (
+    ("git=2.0", "'git=2.0' is no package"),
+    ("git>=2.0", "'git>=2.0' is no package"),
+    ("git-", "'git-' is no package"),
+    ("?git", "'?git' is no package"),
+    ("--nogpgcheck", "'--nogpgcheck' is no package"),
+    ("https://example.org/git.rpm", "'https://example.org/git.rpm' is no package"),
+    ("./git.rpm", "'./git.rpm' is no package"),
+    ("$(touch x)", "'$(touch' is no package"),
+    ("\xe4", "'\xe4' is no package"),
+)
+# A line of a file of Python packages to uninstall that is no bare name.
+GONE_LINES = (
+    ("torch==2.0", "'torch==2.0' is no package's name"),
+    ("-y", "'-y' is no package's name"),
+    ("a[b]", "'a[b]' is no package's name"),
+    ("$(touch x)", "'$(touch' is no package's name"),
 )
 
 # A line of a pip requirement file that uv refuses as well, and its complaint.
@@ -348,6 +373,26 @@ MISTAKES = (
         files={"reqs/apt-train.requirements.txt": b"git nano\n$(touch touched)\n"},
         says="reqs/apt-train.requirements.txt:2: '$(touch' is no package",
         hint="name=version",
+    ),
+    Mistake(
+        name="a dnf line",
+        words=BUILD,
+        files={"reqs/dnf-train.requirements.txt": b"git nano\ngit=2.0\n"},
+        says="reqs/dnf-train.requirements.txt:2: 'git=2.0' is no package",
+        hint="name-version",
+    ),
+    Mistake(
+        name="a package of NVIDIA's to uninstall",
+        words=(*BUILD, "--service", "ngc"),
+        files={"reqs/pip-ngc-uninstall.requirements.txt": b"# one\ntorch==2.0\n"},
+        says="reqs/pip-ngc-uninstall.requirements.txt:2: 'torch==2.0' is no package's name",
+        hint="the name alone",
+    ),
+    Mistake(
+        name="an ngc.Dockerfile without an argument",
+        files={"ngc.Dockerfile": b"FROM debian\n"},
+        says="ngc.Dockerfile lacks ARG NGC_YEAR",
+        hint="git checkout -- ngc.Dockerfile",
     ),
     Mistake(
         name="a requirement file that is a folder",

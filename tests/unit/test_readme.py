@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from cresset import dockerfile, settings
+from cresset import configuration, dockerfile, settings
 from cresset.configuration import Value
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,12 +18,14 @@ BETWEEN = re.compile(r"(?<=<!-- settings: begin -->\n).*?(?=<!-- settings: end -
 
 def table() -> str:
     """Return the settings as README has them, from the lines that are their home."""
-    arguments = {argument.name: argument for argument in dockerfile.parse((ROOT / "Dockerfile").read_text()).arguments}
+    homes = {name: dockerfile.parse((ROOT / name).read_text()) for name in configuration.RECIPES}
+    arguments = {name: {argument.name: argument for argument in home.arguments} for name, home in homes.items()}
     own = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["x-cresset"]
     lines = ["| setting | default | meaning |", "|---|---|---|"]
     for row in settings.SETTINGS:
         if row.is_argument:
-            default, meaning = arguments[row.name].default or "", arguments[row.name].description or ""
+            argument = arguments[row.home][row.name]
+            default, meaning = argument.default or "", argument.description or ""
         else:
             default, meaning = re.sub(r"^\$\{\w+:?-(.*)\}$", r"\1", own.get(row.name, "")), row.help
         shown = f"`{default}`" if default else ""

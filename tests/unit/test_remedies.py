@@ -17,6 +17,9 @@ VALUES = {
     "BUILD_IMAGE": "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04",
     "TRAIN_IMAGE": "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04",
     "PLAIN_IMAGE": "debian:bookworm-slim",
+    "NGC_YEAR": "26",
+    "NGC_MONTH": "09",
+    "NGC_IMAGE": "nvcr.io/nvidia/pytorch:26.09-py3",
     "PYTHON_VERSION": "3.12",
     "CA_BUNDLE": "",
     "DEB_NEW": "",
@@ -25,6 +28,7 @@ VALUES = {
 CPU = {"USE_CUDA": "0", "BUILD_IMAGE": "debian:bookworm-slim", "TRAIN_IMAGE": "debian:bookworm-slim"}
 REQUIREMENTS = {
     "apt-train.requirements.txt": "# editors\nvim\nnosuch-tool=1.0 # libfoo\ntree=9.9\n",
+    "dnf-train.requirements.txt": "# nosuch-tool\nvim-enhanced\nnosuch-tool\n",
     "pip-train.requirements.txt": "numpy\n# einops\neinops>=99\nscikit_learn[x]==99\ntorch==1.0\n",
 }
 CUDA = "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04"
@@ -178,6 +182,20 @@ CASES = {
         "the registry asks who you are",
         "docker login reg.lan;",
     ),
+    "NVIDIA's registry without a login": Case(
+        failed(
+            "nvcr.io/nvidia/pytorch:26.09-py3",
+            "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to "
+            "https://nvcr.io/proxy_auth?scope=repository%3Anvidia%2Fpytorch%3Apull: 401 Unauthorized",
+        ),
+        "NVIDIA's registry asks who you are",
+        "docker login nvcr.io, with the user name $oauthtoken",
+    ),
+    "a release that NVIDIA has not made": Case(
+        failed("nvcr.io/nvidia/pytorch:26.13-py3", "nvcr.io/nvidia/pytorch:26.13-py3: not found"),
+        "NVIDIA has no such release",
+        "NGC_YEAR (now 26) and NGC_MONTH (09)",
+    ),
     "a private image of Docker Hub, or none": Case(
         failed(
             "docker.io/team/x:1",
@@ -322,6 +340,24 @@ CASES = {
         "no such apt package",
         "DEB_NEW (not set)",
     ),
+    "a misspelt package, by dnf": Case(
+        "No match for argument: nosuch-tool\nError: Unable to find a match: nosuch-tool",
+        "no such package of the RHEL family",
+        "reqs/dnf-train.requirements.txt, line 3: ",
+    ),
+    "a misspelt package, by microdnf": Case(
+        "error: No package matches 'nosuch-tool'",
+        "no such package of the RHEL family",
+        "reqs/dnf-train.requirements.txt, line 3: ",
+    ),
+    "a misspelt package, by yum": Case(
+        "No package nosuch-tool available.\nError: Nothing to do",
+        "no such package of the RHEL family",
+        "reqs/dnf-train.requirements.txt, line 3: ",
+    ),
+    "a package that we ask for ourselves, by dnf": Case(
+        "Error: Unable to find a match: libwebp-devel", "no such package of the RHEL family", "docs/distributions.md"
+    ),
     "no such uv": Case(
         "ERROR: Could not find a version that satisfies the requirement uv==99.0.0 (the newest: 0.13.8)\n"
         "ERROR: No matching distribution found for uv==99.0.0",
@@ -332,6 +368,13 @@ CASES = {
         "  cause: Because you require torch==1.0 and torch==2.13.0, we can conclude that your requirements are",
         "the PyTorch of .env stays",
         "reqs/pip-train.requirements.txt, line 5: torch is 2.13.0 by PYTORCH_VERSION_TAG",
+    ),
+    "another version than NVIDIA's": Case(
+        "ERROR: Cannot install numpy==1.0 because these package versions have conflicting dependencies.\n\nThe "
+        "conflict is caused by:\n    The user requested numpy==1.0\n    The user requested (constraint) numpy==2.1.0\n"
+        "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/",
+        "NVIDIA's version stays",
+        "numpy is 2.1.0 in the base image",
     ),
     "a misspelt Python package": Case(
         "  cause: Because einops was not found in the package registry and you require einops>=99, we can conclude",

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from cresset import dockerfile, env_file, hardware, settings, wheels
-from cresset.dockerfile import Stage
+from cresset import configuration, dockerfile, env_file, hardware, settings, wheels
+from cresset.dockerfile import Dockerfile, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = dockerfile.parse((ROOT / "Dockerfile").read_text())
+RECIPES = {name: dockerfile.parse((ROOT / name).read_text(), name=name) for name in configuration.RECIPES}
+RECIPE = RECIPES["Dockerfile"]
 COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
-ARGUMENTS = {argument.name: argument for argument in RECIPE.arguments}
+# What both have is the Dockerfile's.
+ARGUMENTS = {argument.name: argument for recipe in reversed(RECIPES.values()) for argument in recipe.arguments}
+STAGES = [(recipe, stage) for recipe in RECIPES.values() for stage in recipe.stages]
 
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
@@ -81,12 +84,24 @@ def test_every_service_is_in_the_profile_of_its_name() -> None:
     }
 
 
-@pytest.mark.parametrize("argument", RECIPE.arguments, ids=lambda argument: argument.name)
+@pytest.mark.parametrize("argument", ARGUMENTS.values(), ids=lambda argument: argument.name)
 def test_an_argument_has_one_default_and_says_what_it_is(argument: dockerfile.Argument) -> None:
     assert argument.default is not None
     assert argument.description
-    for stage in RECIPE.stages:
+    for _, stage in STAGES:
         assert [again.default for again in stage.arguments if again.name == argument.name] in ([], [None])
+
+
+@pytest.mark.parametrize("row", [row for row in settings.SETTINGS if row.is_argument], ids=lambda row: row.name)
+def test_an_argument_is_at_home_in_its_file(row: settings.Setting) -> None:
+    assert ARGUMENTS[row.name] in RECIPES[row.home].arguments
+
+
+def test_what_two_dockerfiles_have_is_explained_in_one_and_of_one_default() -> None:
+    # BuildKit lets no file read another.
+    for again in RECIPES["ngc.Dockerfile"].arguments:
+        if not again.name.startswith("NGC_"):
+            assert (again.default, again.description) == (ARGUMENTS[again.name].default, None)
 
 
 def test_a_default_is_in_compose_or_in_the_dockerfile_never_in_both() -> None:
@@ -103,8 +118,27 @@ def test_no_default_is_written_twice_in_compose() -> None:
 
 
 def test_every_default_passes_its_own_check() -> None:
-    for name, value in dockerfile.global_values(RECIPE, {}).items():
+    for name, value in [pair for one in RECIPES.values() for pair in dockerfile.global_values(one, {}).items()]:
         settings.find(name, "default").check(value, "default")
+
+
+def test_the_default_base_image_of_ngc_is_nvidias() -> None:
+    defaults = dockerfile.global_values(RECIPES["ngc.Dockerfile"], {})
+    assert defaults["NGC_IMAGE"] == "nvcr.io/nvidia/pytorch:26.09-py3"
+
+
+@pytest.mark.parametrize(
+    ("values", "image"),
+    [
+        (("rockylinux", "9"), "nvidia/cuda:13.0.3-cudnn-devel-rockylinux9"),
+        (("ubi", "8"), "nvidia/cuda:13.0.3-cudnn-devel-ubi8"),
+    ],
+)
+def test_the_base_image_of_the_rhel_family_is_a_tag_of_nvidias(values: tuple[str, str], image: str) -> None:
+    chosen = dict(zip(("LINUX_DISTRO", "DISTRO_VERSION"), values, strict=True))
+    assert dockerfile.global_values(RECIPE, chosen)["BUILD_IMAGE"] == image
+    systems = yaml.safe_load((ROOT / "cresset/data/compat.yaml").read_text())["images"]["systems"]
+    assert [row["to"] for row in systems if row["system"] == "".join(values)] == [""]  # to the newest
 
 
 def test_the_default_base_image_is_nvidias() -> None:
@@ -113,16 +147,16 @@ def test_the_default_base_image_is_nvidias() -> None:
     assert defaults["TRAIN_IMAGE"] == defaults["BUILD_IMAGE"]
 
 
-def ancestry(stage: Stage) -> list[Stage]:
+def ancestry(recipe: Dockerfile, stage: Stage) -> list[Stage]:
     """Return a stage and the stages that it is built from, with the default settings."""
-    base = dockerfile.resolve_base(RECIPE, stage, {})
-    return [stage, *(ancestry(base) if isinstance(base, Stage) else [])]
+    base = dockerfile.resolve_base(recipe, stage, {})
+    return [stage, *(ancestry(recipe, base) if isinstance(base, Stage) else [])]
 
 
-@pytest.mark.parametrize("stage", RECIPE.stages, ids=lambda stage: stage.name)
-def test_only_the_last_stages_know_who_and_where(stage: Stage) -> None:
-    seen = {argument.name for ancestor in ancestry(stage) for argument in ancestor.arguments}
-    if not str(stage.name).startswith(("train-user-", "deploy")) and stage.name != "train":
+@pytest.mark.parametrize(("recipe", "stage"), STAGES, ids=[f"{stage.name}" for _, stage in STAGES])
+def test_only_the_last_stages_know_who_and_where(recipe: Dockerfile, stage: Stage) -> None:
+    seen = {argument.name for ancestor in ancestry(recipe, stage) for argument in ancestor.arguments}
+    if not str(stage.name).startswith(("train-user-", "ngc-user-", "deploy")) and stage.name not in {"train", "ngc"}:
         assert seen & PERSONAL == set()
 
 
@@ -137,9 +171,9 @@ def test_no_argument_is_a_secret() -> None:
 
 def test_the_order_of_arguments_is_one_everywhere() -> None:
     # Two stages that share a step share its key only if what they declare before it stands in one order.
-    order = list(ARGUMENTS)
-    for stage in RECIPE.stages:
-        names = [argument.name for argument in stage.arguments if argument.name in ARGUMENTS]
+    for recipe, stage in STAGES:
+        order = [argument.name for argument in recipe.arguments]
+        names = [argument.name for argument in stage.arguments if argument.name in order]
         assert names == sorted(names, key=order.index) or stage.name == "fetch-wheels", stage.name
 
 

@@ -37,6 +37,39 @@ def test_what_is_no_package_is_refused_with_its_place(line: str, problem: str) -
     assert len(str(refusal.value)) < 120
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "git",
+        "gcc-c++",
+        "git-2.43.0",
+        "git-2.43.0-1.el9",
+        "git-1:2.4~rc1^git1-1.el9.x86_64",
+        "glibc.i686",
+        "php-*",
+        "@dev",
+    ],
+)
+def test_packages_of_the_rhel_family_are_taken(line: str) -> None:
+    requirements.check_dnf(f"# first\r\n{line}  # why\r\n", "dnf.txt")
+
+
+@pytest.mark.parametrize(("line", "problem"), bad_input.DNF_LINES, ids=lambda text: ascii(text[:30]))
+def test_what_is_no_package_of_the_rhel_family_is_refused(line: str, problem: str) -> None:
+    with pytest.raises(CressetError) as refusal:
+        requirements.check_dnf(f"git\n\n{line}\n", "dnf.txt")
+    assert str(refusal.value) == f"dnf.txt:3: {problem}"
+    assert "name-version" in refusal.value.hint
+
+
+@pytest.mark.parametrize(("line", "problem"), bad_input.GONE_LINES)
+def test_only_names_are_uninstalled(line: str, problem: str) -> None:
+    requirements.check_names("# first\ntorch-tensorrt\nA.b_c\n", "gone.txt")
+    with pytest.raises(CressetError) as refusal:
+        requirements.check_names(f"a\n{line}\n", "gone.txt")
+    assert str(refusal.value) == f"gone.txt:2: {problem}"
+
+
 def check_pip(text: str) -> None:
     requirements.check_pip(text, "pip.txt", is_here=lambda path: path.startswith("/home/"))
 
