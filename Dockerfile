@@ -21,7 +21,8 @@
 #
 #   train-python             TRAIN_IMAGE + Python
 #       make-env                 /opt/venv with the wheels of dist and what they depend on
-#       train-base               the apt requirements
+#       pick-packages            the requirements of the base's own package manager, apt's or dnf's
+#       train-base               their packages
 #           train-env                make-env's /opt, and the pip requirements on top
 #               train-user-include       the host's user      } ADD_USER chooses one
 #               train-user-exclude       root                 }
@@ -542,13 +543,20 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/make-env.sh /opt /tmp/dist
 
 
+FROM train-python AS pick-packages
+RUN --mount=from=scripts,source=/pick-packages.sh,target=/run/cresset/pick-packages.sh \
+    --mount=from=requirements,source=/apt-train.requirements.txt,target=/run/cresset/apt.requirements.txt \
+    --mount=from=requirements,source=/dnf-train.requirements.txt,target=/run/cresset/dnf.requirements.txt \
+    /run/cresset/pick-packages.sh /run/cresset /tmp/packages
+
+
 FROM train-python AS train-base
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
-    --mount=from=requirements,source=/apt-train.requirements.txt,target=/run/cresset/apt.requirements.txt \
+    --mount=from=pick-packages,source=/tmp/packages/requirements.txt,target=/run/cresset/requirements.txt \
     --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
     --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
-    /run/cresset/install-packages.sh --requirements /run/cresset/apt.requirements.txt tmux tzdata zsh
+    /run/cresset/install-packages.sh --requirements /run/cresset/requirements.txt passwd tmux tzdata zsh
 
 
 FROM train-base AS train-env

@@ -1,17 +1,83 @@
 #!/bin/sh
 # install-packages.sh [--requirements FILE] PACKAGE...
-# Install packages of the distribution. FILE lists more of them, one a line: comments, blank lines and Windows line ends
-# are fine; 'name=version' pins.
+# Install packages of the distribution, by apt or whatever the RHEL family has. PACKAGE is a name of Debian's. FILE lists
+# more of them by the base's own names, one a line: comments, blank lines and Windows line ends are fine.
 set -eu
 . "${0%/*}/network.sh"
 
+# The names in the RHEL family. Behind a question mark is what not every repository has, and what can be done without.
+rpm_names() { # PACKAGE...
+    # The first Python of RHEL 8 that uv can be installed with.
+    case "$(. /etc/os-release && echo "${VERSION_ID:-}")" in 8 | 8.*) python=python3.11 ;; *) python=python3 ;; esac
+    for package; do
+        case "$package" in
+            build-essential) echo gcc gcc-c++ make ;;
+            ccache | lld | tmux) echo "?$package" ;;
+            # Small images have another package of it, which would be in the way.
+            curl) command -v curl > /dev/null || echo curl ;;
+            libjpeg-dev) echo libjpeg-turbo-devel ;;
+            libopenblas-dev) echo '?openblas-devel' ;;
+            libpng-dev) echo libpng-devel ;;
+            libwebp-dev) echo libwebp-devel ;;
+            passwd) echo shadow-utils ;;
+            pkg-config) echo pkgconfig ;;
+            # With what Debian has everywhere, and small images have not.
+            python3) echo "$python" findutils ;;
+            python3-dev) echo "$python-devel" ;;
+            python3-venv) ;; # in Python itself
+            *) echo "$package" ;;
+        esac
+    done
+}
+
+listed=
 if [ "$1" = --requirements ]; then
-    # 'name==version', as pip writes it, is understood too. The other bytes are the mark that Windows editors begin with.
-    listed=$(tr -d '\r\357\273\277' < "$2" | sed -e 's/#.*//' -e 's/==*/=/')
+    # The last three bytes are the mark that Windows editors begin with.
+    listed=$(tr -d '\r\357\273\277' < "$2" | sed -e 's/#.*//')
     shift 2
-    # shellcheck disable=SC2086 # words are what is wanted, and no file name can match: noglob
-    { set -f; set -- "$@" $listed; set +f; }
 fi
+set -f # words are what is wanted from here on, and never a pattern of files
+
+if ! command -v apt-get > /dev/null; then
+    for manager in dnf microdnf yum none; do if command -v "$manager" > /dev/null; then break; fi; done
+    if [ "$manager" = none ]; then
+        echo "cresset: the base image has no package manager that is known here: apt-get, dnf, microdnf or yum" >&2
+        exit 1
+    fi
+    # In a folder of the cache mount, one a release: what was downloaded stays out of the image.
+    cache=/var/cache/cresset-apt/$(. /etc/os-release && echo "$ID-${VERSION_ID:-}")
+    options="-y --setopt=cachedir=$cache --setopt=keepcache=True --setopt=install_weak_deps=False"
+    if [ -n "${SSL_CERT_FILE:-}" ]; then options="$options --setopt=sslcacert=$SSL_CERT_FILE"; fi
+    # Otherwise a name that it does not know is no failure to it.
+    if [ "$manager" = yum ]; then options="$options --setopt=skip_missing_names_on_install=False"; fi
+    # Where the libraries to compile with are, there but not in use.
+    for repository in crb powertools; do
+        if grep -rqsx "\[$repository\]" /etc/yum.repos.d; then options="$options --enablerepo=$repository"; fi
+    done
+    needed=
+    spare=
+    for name in $(rpm_names "$@") $listed; do
+        case "$name" in '?'*) spare="$spare ${name#?}" ;; *) needed="$needed $name" ;; esac
+    done
+    # shellcheck disable=SC2086 # options and names are words
+    if [ -n "$needed" ]; then "$manager" $options install $needed; fi
+    for name in $spare; do
+        # shellcheck disable=SC2086 # options are words
+        "$manager" $options install "$name" || echo "cresset: no repository of the base image has $name: without it" >&2
+    done
+    # Where the other distributions have these two, and docker-compose.yaml and Dockerfile with them.
+    if [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ -e /etc/pki/tls/certs/ca-bundle.crt ]; then
+        mkdir -p /etc/ssl/certs
+        ln -s /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/certs/ca-certificates.crt
+    fi
+    if [ -f /etc/zshrc ]; then ln -sf zsh/zshrc /etc/zshrc; fi
+    exit
+fi
+
+# 'name==version', as pip writes it, is understood too.
+# shellcheck disable=SC2046 # names are words
+set -- "$@" $(printf '%s\n' "$listed" | sed -e 's/==*/=/')
+set +f
 
 export DEBIAN_FRONTEND=noninteractive
 # The archives have a folder of their own: official images delete whatever lands in the usual one.

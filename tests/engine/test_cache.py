@@ -12,7 +12,7 @@ from tests.engine.checkout import Checkout, run
 
 READS_REQUIREMENTS = {"requirements 1/1"}
 FROM_PIP_ON = {"train-env 2/2", "train-user-include 1/1", "train 1/3", "train 2/3", "train 3/3"}
-FROM_APT_ON = {"train-base 1/1", "train-env 1/2"} | FROM_PIP_ON
+FROM_APT_ON = {"pick-packages 1/1", "train-base 1/1", "train-env 1/2"} | FROM_PIP_ON
 FROM_USER_ON = {"train-user-include 1/1", "train 1/3", "train 2/3", "train 3/3"}
 
 

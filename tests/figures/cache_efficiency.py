@@ -64,7 +64,7 @@ def edits() -> list[Edit]:
         ),
         Edit(
             what="an apt line",
-            least=f"requirements train-base train-env {LAST}",
+            least=f"requirements pick-packages train-base train-env {LAST}",
             lines={"reqs/apt-train.requirements.txt": f"file  # {word}"},
         ),
         Edit(
