@@ -2,6 +2,7 @@
 #
 #   scripts, requirements    files of this repository, with the modes of no particular checkout
 #   wheelhouse, sources      the host's folders of wheels and of source trees: named contexts take these stages' places
+#   project                  the host's folder of code that deploy takes along: likewise
 #
 #   build-python             BUILD_IMAGE + Python + uv
 #       pick-wheels              from the wheelhouse, only the wheels asked for
@@ -28,6 +29,21 @@
 #               train-user-exclude       root                 }
 #                   train                    shell, time zone, environment: what people use
 #
+#   deploy-python            DEPLOY_IMAGE + Python
+#       make-deploy-env          make-env's steps, on this base
+#           lean-env                 without pip and uv
+#   deploy-base              DEPLOY_IMAGE + the apt requirements and an account of its own
+#       project-files            the named context `project`, readable by all
+#       deploy                   lean-env's /opt, the pip requirements, project-files: what runs elsewhere
+#
+#   devel-base               build-base + a shell
+#       devel-user-include, devel-user-exclude -> devel      for work on PyTorch itself
+#
+#   simple-uv                SIMPLE_IMAGE + what makes the environment; thrown away
+#   simple-base              SIMPLE_IMAGE + the apt requirements, and Python if it has none
+#       simple-env               /opt/simple: the pip requirements, on top of that image's own Python
+#           simple-user-include, simple-user-exclude -> simple
+#
 # Each ARG has its default here and nowhere else, below one line that says what it is; a stage that needs it names it
 # again without a value. An ARG is in the environment of every later RUN of its stage and of the stages built FROM it,
 # so it counts there whether it is used or not: name it as late as possible, and never who, where or when in a build-*
@@ -53,6 +69,10 @@ ARG DISTRO_VERSION=24.04
 ARG BUILD_IMAGE=nvidia/cuda:${CUDA_VERSION}-cudnn${CUDNN_VERSION}-${IMAGE_FLAVOR}-${LINUX_DISTRO}${DISTRO_VERSION}
 # TRAIN_IMAGE is the base image of the train stages
 ARG TRAIN_IMAGE=${BUILD_IMAGE}
+# DEPLOY_IMAGE is the base image of deploy; by default NVIDIA's runtime flavor of those versions, without CUDA PLAIN_IMAGE
+ARG DEPLOY_IMAGE=nvidia/cuda:${CUDA_VERSION}-cudnn${CUDNN_VERSION}-runtime-${LINUX_DISTRO}${DISTRO_VERSION}
+# SIMPLE_IMAGE is the base image of simple, any that there is: a TensorFlow image, python:3.12, one of your own
+ARG SIMPLE_IMAGE=${TRAIN_IMAGE}
 
 # CLEAN is any word; another one runs every step once more, and the compiler cache is kept
 ARG CLEAN=
@@ -135,6 +155,9 @@ FROM scratch AS wheelhouse
 
 
 FROM scratch AS sources
+
+
+FROM scratch AS project
 
 
 FROM ${BUILD_IMAGE} AS build-python
@@ -619,4 +642,220 @@ TORCH_BUILD_FLAGS='${TORCH_BUILD_FLAGS}' COMPANION_BUILD_FLAGS='${COMPANION_BUIL
 PYTORCH_URL='${PYTORCH_URL}' PYTORCH_COMMIT='${PYTORCH_COMMIT}' TORCHVISION_URL='${TORCHVISION_URL}' \
 TORCHVISION_COMMIT='${TORCHVISION_COMMIT}' TORCHAUDIO_URL='${TORCHAUDIO_URL}' \
 TORCHAUDIO_COMMIT='${TORCHAUDIO_COMMIT}' TORCHTEXT_URL='${TORCHTEXT_URL}' TORCHTEXT_COMMIT='${TORCHTEXT_COMMIT}' \
+ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"
+
+
+# The steps of train-python and make-env, letter for letter: where both start from one image they run once.
+FROM ${DEPLOY_IMAGE} AS deploy-python
+ARG CLEAN
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/install-packages.sh ca-certificates python3 python3-venv
+
+
+FROM deploy-python AS make-deploy-env
+ARG UV_VERSION
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-uv.sh,target=/run/cresset/install-uv.sh \
+    --mount=type=cache,id=cresset-pip,target=/root/.cache/pip \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    /run/cresset/install-uv.sh /opt/uv
+
+ARG PYTHON_VERSION
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/make-env.sh,target=/run/cresset/make-env.sh \
+    --mount=from=dist,source=/tmp/dist,target=/tmp/dist \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    --mount=type=secret,id=python_mirror \
+    /run/cresset/make-env.sh /opt /tmp/dist
+
+
+FROM make-deploy-env AS lean-env
+RUN VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip uninstall pip && rm -r /opt/uv
+
+
+FROM ${DEPLOY_IMAGE} AS deploy-base
+ARG CLEAN
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=requirements,source=/apt-deploy.requirements.txt,target=/run/cresset/apt.requirements.txt \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/install-packages.sh --requirements /run/cresset/apt.requirements.txt
+
+# A number that hosts hardly use: nobody's files are this account's.
+RUN groupadd --gid 65501 deploy && \
+    useradd --no-log-init --create-home --shell /usr/sbin/nologin --uid 65501 --gid deploy deploy
+
+
+FROM deploy-base AS project-files
+COPY --from=project / /project/
+RUN chmod -R u=rwX,go=rX /project
+
+
+FROM deploy-base AS deploy
+COPY --from=lean-env /opt /opt
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-requirements.sh,target=/run/cresset/install-requirements.sh \
+    --mount=from=requirements,source=/pip-deploy.requirements.txt,target=/run/cresset/pip.requirements.txt \
+    --mount=from=make-deploy-env,source=/opt/uv,target=/opt/uv \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    [ -x /opt/venv/bin/python ] || { echo 'cresset: python3 has to be in reqs/apt-deploy.requirements.txt: the' \
+    'environment is made with it' >&2 && exit 1; } && \
+    /run/cresset/install-requirements.sh /opt/venv /run/cresset/pip.requirements.txt
+ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE DEPLOY_IMAGE
+ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
+ARG PYTORCH_INDEX_URL PYTORCH_FETCH_NIGHTLY CCA MKL_MODE MAGMA_MODE MAGMA_VERSION MAGMA_URL
+ARG TORCH_NVCC_FLAGS TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS PYTORCH_URL PYTORCH_COMMIT
+ARG TORCHVISION_URL TORCHVISION_COMMIT TORCHAUDIO_URL TORCHAUDIO_COMMIT TORCHTEXT_URL TORCHTEXT_COMMIT
+ARG TZ PROJECT_ROOT
+COPY --from=project-files /project ${PROJECT_ROOT}
+ENV TZ=${TZ} \
+    LANG=C.UTF-8 \
+    PATH=/opt/venv/bin:${PATH}:${PROJECT_ROOT} \
+    PYTHONPATH=${PROJECT_ROOT} \
+    PYTHONUNBUFFERED=1 \
+    VIRTUAL_ENV=/opt/venv
+USER 65501
+WORKDIR ${PROJECT_ROOT}
+CMD ["python"]
+LABEL cresset.stage=deploy cresset.arguments="\
+BUILD_MODE='${BUILD_MODE}' USE_CUDA='${USE_CUDA}' CUDA_VERSION='${CUDA_VERSION}' CUDNN_VERSION='${CUDNN_VERSION}' \
+LINUX_DISTRO='${LINUX_DISTRO}' DISTRO_VERSION='${DISTRO_VERSION}' BUILD_IMAGE='${BUILD_IMAGE}' \
+DEPLOY_IMAGE='${DEPLOY_IMAGE}' PYTHON_VERSION='${PYTHON_VERSION}' PYTORCH_VERSION_TAG='${PYTORCH_VERSION_TAG}' \
+TORCHVISION_VERSION_TAG='${TORCHVISION_VERSION_TAG}' TORCHAUDIO_VERSION_TAG='${TORCHAUDIO_VERSION_TAG}' \
+TORCHTEXT_VERSION_TAG='${TORCHTEXT_VERSION_TAG}' PYTORCH_INDEX_URL='${PYTORCH_INDEX_URL}' \
+PYTORCH_FETCH_NIGHTLY='${PYTORCH_FETCH_NIGHTLY}' CCA='${CCA}' MKL_MODE='${MKL_MODE}' MAGMA_MODE='${MAGMA_MODE}' \
+MAGMA_VERSION='${MAGMA_VERSION}' MAGMA_URL='${MAGMA_URL}' TORCH_NVCC_FLAGS='${TORCH_NVCC_FLAGS}' \
+TORCH_BUILD_FLAGS='${TORCH_BUILD_FLAGS}' COMPANION_BUILD_FLAGS='${COMPANION_BUILD_FLAGS}' \
+PYTORCH_URL='${PYTORCH_URL}' PYTORCH_COMMIT='${PYTORCH_COMMIT}' TORCHVISION_URL='${TORCHVISION_URL}' \
+TORCHVISION_COMMIT='${TORCHVISION_COMMIT}' TORCHAUDIO_URL='${TORCHAUDIO_URL}' \
+TORCHAUDIO_COMMIT='${TORCHAUDIO_COMMIT}' TORCHTEXT_URL='${TORCHTEXT_URL}' TORCHTEXT_COMMIT='${TORCHTEXT_COMMIT}' \
+TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"
+
+
+FROM build-base AS devel-base
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/install-packages.sh tmux tzdata zsh
+
+
+FROM devel-base AS devel-user-include
+ARG UID
+ARG GID
+ARG USR
+ARG GRP
+RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
+    /run/cresset/create-user.sh
+USER ${UID}
+
+
+FROM devel-base AS devel-user-exclude
+RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
+    /run/cresset/create-user.sh
+
+
+FROM devel-user-${ADD_USER} AS devel
+COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
+COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
+ARG USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE
+ARG ADD_USER UID GID USR GRP TZ PROJECT_ROOT
+ENV TZ=${TZ} \
+    LANG=C.UTF-8 \
+    PATH=/opt/build/bin:/opt/uv/bin:${PATH}:${PROJECT_ROOT} \
+    PYTHONUNBUFFERED=1 \
+    VIRTUAL_ENV=/opt/build \
+    UV_LINK_MODE=copy
+WORKDIR ${PROJECT_ROOT}
+CMD ["zsh"]
+LABEL cresset.stage=devel cresset.arguments="\
+USE_CUDA='${USE_CUDA}' CUDA_VERSION='${CUDA_VERSION}' CUDNN_VERSION='${CUDNN_VERSION}' LINUX_DISTRO='${LINUX_DISTRO}' \
+DISTRO_VERSION='${DISTRO_VERSION}' BUILD_IMAGE='${BUILD_IMAGE}' PYTHON_VERSION='${PYTHON_VERSION}' \
+ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"
+
+
+# What makes the environment is not what the base image has to have, which may name a user of its own.
+FROM ${SIMPLE_IMAGE} AS simple-uv
+# hadolint ignore=DL3002
+USER 0
+ARG CLEAN
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    python3 -c 'import ensurepip' || /run/cresset/install-packages.sh ca-certificates python3 python3-venv
+
+ARG UV_VERSION
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-uv.sh,target=/run/cresset/install-uv.sh \
+    --mount=type=cache,id=cresset-pip,target=/root/.cache/pip \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    /run/cresset/install-uv.sh /opt/uv
+
+
+FROM ${SIMPLE_IMAGE} AS simple-base
+# hadolint ignore=DL3002
+USER 0
+ARG CLEAN
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=requirements,source=/apt-simple.requirements.txt,target=/run/cresset/apt.requirements.txt \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    if command -v python3 || command -v python; then set --; else set -- python3; fi && \
+    /run/cresset/install-packages.sh --requirements /run/cresset/apt.requirements.txt ca-certificates tmux tzdata zsh "$@"
+
+
+FROM simple-base AS simple-env
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/make-simple-env.sh,target=/run/cresset/make-simple-env.sh \
+    --mount=from=requirements,source=/pip-simple.requirements.txt,target=/run/cresset/pip.requirements.txt \
+    --mount=from=simple-uv,source=/opt/uv,target=/run/cresset/uv \
+    --mount=type=cache,id=cresset-pip,target=/root/.cache/pip \
+    --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
+    --mount=type=secret,id=ca --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    /run/cresset/make-simple-env.sh /run/cresset/uv/bin/uv /opt/simple /run/cresset/pip.requirements.txt
+
+
+FROM simple-env AS simple-user-include
+ARG UID
+ARG GID
+ARG USR
+ARG GRP
+RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
+    /run/cresset/create-user.sh
+USER ${UID}
+
+
+FROM simple-env AS simple-user-exclude
+RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
+    /run/cresset/create-user.sh
+
+
+FROM simple-user-${ADD_USER} AS simple
+COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
+COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
+ARG SIMPLE_IMAGE ADD_USER UID GID USR GRP TZ PROJECT_ROOT
+ENV TZ=${TZ} \
+    LANG=C.UTF-8 \
+    PATH=/opt/simple/bin:${PATH}:${PROJECT_ROOT} \
+    PYTHONPATH=${PROJECT_ROOT} \
+    PYTHONUNBUFFERED=1 \
+    VIRTUAL_ENV=/opt/simple
+WORKDIR ${PROJECT_ROOT}
+# The base image's own would be given the shell as an argument.
+ENTRYPOINT []
+CMD ["zsh"]
+LABEL cresset.stage=simple cresset.arguments="SIMPLE_IMAGE='${SIMPLE_IMAGE}' \
 ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"

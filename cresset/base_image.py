@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from cresset import env_file, files, host
+from cresset import dockerfile, env_file, files, host
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.env_file import Choice
@@ -21,8 +21,10 @@ def ensure(resolved: Configuration, engine: Engine, *, console: Console) -> bool
     Raises:
         CressetError: the person chose a base that is not to be had.
     """
-    base = resolved["PLAIN_IMAGE"]
-    if engine.dry_run or resolved.service.arguments.get("BUILD_IMAGE") != base or engine.labels(base) is not None:
+    base, service = resolved["PLAIN_IMAGE"], resolved.service
+    target = service.build.get("target")
+    is_needed = target and base in dockerfile.bases(resolved.recipe, target, service.arguments)
+    if engine.dry_run or not is_needed or engine.labels(base) is not None:
         return False
     if base.startswith(env_file.MADE_HERE):
         make(engine, base.removeprefix(env_file.MADE_HERE))

@@ -118,12 +118,22 @@ def _reserved(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def presets(text: str, service: str) -> frozenset[str]:
     """Return the arguments that a service of a compose file's text fixes, so that no setting reaches them."""
+    arguments = _find(text, "services", service, "build", "args")
+    return frozenset(name for name, value in arguments.items() if value is not None and f"${{{name}" not in str(value))
+
+
+def own_settings(text: str, service: str) -> dict[str, str]:
+    """Return the settings that are no arguments and that a service of a compose file's text fixes, in its x-cresset."""
+    # Compose leaves it out of its JSON.
+    return {name: str(value) for name, value in _find(text, "services", service, "x-cresset").items()}
+
+
+def _find(text: str, *path: str) -> Mapping[str, object]:
     found = yaml.safe_load(text)
-    for key in ("services", service, "build", "args"):
+    for key in path:
         # A service of the person's own may be written in short, as `build: .` is.
         found = found.get(key) if isinstance(found, dict) else None
-    arguments: Mapping[str, object] = found if isinstance(found, dict) else {}
-    return frozenset(name for name, value in arguments.items() if value is not None and f"${{{name}" not in str(value))
+    return found if isinstance(found, dict) else {}
 
 
 def env_file_names(text: str) -> frozenset[str]:

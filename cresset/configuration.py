@@ -134,17 +134,17 @@ def resolve(
         CressetError: an unknown service, a value that is not of its setting's form, `--set` of a preset.
     """
     chosen = model.service(service)
-    fixed = compose.presets(compose_text, service)
-    for name in request.overrides:
-        if name in fixed:
-            raise CressetError(
-                f"--set {name}: the service {service} fixes it to {chosen.arguments[name]!r}", "use another --service"
-            )
+    preset = compose.own_settings(compose_text, service)
+    fixed = compose.presets(compose_text, service) | preset.keys()
+    for name, wanted in request.overrides.items():
+        if name in fixed and wanted != (kept := {**chosen.arguments, **preset}[name]):
+            raise CressetError(f"--set {name}: the service {service} fixes it to {kept!r}", "use another --service")
     for name in sorted(env_file - settings.NAMES.keys()):
         settings.refuse_misspelt(name, ".env")
     # What x-cresset cannot know.
     own = {"COMPOSE_PROJECT_NAME": model.project, "COMPOSE_PROFILES": service, "SERVICE": service}
-    given = {**_arguments(recipes, chosen.arguments), **model.settings, **own, "IMAGE_NAME": chosen.image}
+    own |= {"IMAGE_NAME": chosen.image, **preset}
+    given = {**_arguments(recipes, chosen.arguments), **model.settings, **own}
     values = {}
     for row, meaning in _meanings(recipes):
         source = _source(row.name, request=request, fixed=fixed, shell=shell, env_file=env_file)

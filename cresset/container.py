@@ -25,7 +25,7 @@ _GPU_WAYS = "`bash misc/setup.sh` installs NVIDIA's toolkit, `invoke over` passe
 _PROBLEMS = (
     (
         r"could not select device driver|nvidia-container-cli|unresolvable CDI devices",
-        f"the engine gives containers no GPU: {_GPU_WAYS}; without a GPU: --service cpu",
+        f"the engine gives containers no GPU: {_GPU_WAYS}; without a GPU: --service cpu, or USE_CUDA=0 in .env",
     ),
     (
         r"port is already allocated|address already in use",

@@ -23,6 +23,7 @@ __all__ = [
     "Heredoc",
     "Instruction",
     "Stage",
+    "bases",
     "expand",
     "global_values",
     "needed",
@@ -185,6 +186,15 @@ def needed(
             sources = [resolve_base(dockerfile, stage, values), *_find_sources(dockerfile, stage)]
             indexes.update(source.index for source in sources if isinstance(source, Stage))
     return tuple(stage for stage in dockerfile.stages if stage.index in indexes)
+
+
+def bases(
+    dockerfile: Dockerfile, target: str, values: Mapping[str, str], *, replaced: Collection[str] = ()
+) -> frozenset[str]:
+    """Return the images that the stages of a target begin with; the arguments are those of `needed`."""
+    stages = needed(dockerfile, target, values, replaced=replaced)
+    found = {resolve_base(dockerfile, stage, values) for stage in stages if stage.name not in replaced}
+    return frozenset(base for base in found if isinstance(base, str)) - {"scratch"}
 
 
 def _find_sources(dockerfile: Dockerfile, stage: Stage) -> list[Stage]:

@@ -128,6 +128,19 @@ def system_choices(host: Host, *, shm_size: str) -> list[Choice]:
     return [*choices, Choice(name="SHM_SIZE", value=shm_size, reason="WSL has no host IPC")] if is_wsl else []
 
 
+def choose_use_cuda(host: Host, *, service: str, wanted: Value) -> list[Choice]:
+    """Return that the other services are without CUDA too where no GPU answers.
+
+    Args:
+        host: the machine.
+        service: the one in use; train and full, asked for without a GPU, are for GPUs elsewhere.
+        wanted: the setting USE_CUDA.
+    """
+    if host.has_gpu or service in {"train", "full"} or wanted.source not in {"default", "service"}:
+        return []
+    return [Choice(name="USE_CUDA", value="0", reason=_REASONS["cpu", False])]
+
+
 def choose_cuda(gpus: Sequence[Gpu], wanted: Value) -> tuple[list[Choice], str]:
     """Return an older CUDA where the driver cannot run the default one, and a warning where it cannot run what holds.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from cresset import (
     host,
     inventory,
     override_file,
+    settings,
 )
 from cresset.compose import Service
 from cresset.configuration import Configuration, Request
@@ -53,7 +55,11 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
         raise CressetError("the path of this checkout is not UTF-8, and docker would take another for it", "rename it")
     compose_text = files.require(COMPOSE_FILE)
     everything = Engine(environment={**request.overrides, "COMPOSE_PROFILES": "*"})
-    model = compose.read(everything.compose_config(dotenv=dotenv))
+    try:
+        model = compose.read(everything.compose_config(dotenv=dotenv))
+    except CressetError as error:
+        _refuse_use_cuda(str(error))
+        raise
     configuration.require_whole(model)
     service = request.service or model.settings["SERVICE"]
     recipes = _read_recipes(model.service(service))
@@ -75,6 +81,13 @@ def _read_recipes(service: Service | None = None) -> dict[str, Dockerfile]:
     if service and (own := files.read(service.dockerfile)) is not None:
         texts[service.dockerfile] = own
     return {name: dockerfile.parse(text, name=name) for name, text in texts.items()}
+
+
+def _refuse_use_cuda(refusal: str) -> None:
+    """Refuse a USE_CUDA that is neither 0 nor 1, which Compose looks for among the services of misc/cuda.yaml."""
+    if found := re.search(r'"cuda-(.*)" not found', refusal):
+        source = "shell" if "USE_CUDA" in os.environ else ".env"
+        settings.find("USE_CUDA", source).check(found[1], source)
 
 
 def ensure_env(request: Request, *, console: Console) -> None:
@@ -143,6 +156,7 @@ def _propose(request: Request, former: str) -> _Proposal:
     usable, unusable = env_file.host_choices(facts, service=service, path=str(files.ROOT))
     system = env_file.system_choices(facts, shm_size=resolved["SHM_SIZE"])
     cuda, too_old = _choose_cuda(facts, resolved)
+    cuda = env_file.choose_use_cuda(facts, service=service, wanted=resolved.values["USE_CUDA"]) or cuda
     # Which wheels there are depends on the CUDA.
     planned = {**request.overrides, **{choice.name: choice.value for choice in cuda}}
     settled, _ = load(Request(service=service, overrides=planned), needs_env=False) if cuda else (resolved, None)
@@ -218,7 +232,12 @@ def require_paths(resolved: Configuration) -> None:
     Raises:
         CressetError: with the setting and where it came from.
     """
-    for name, what in (("HOST_ROOT", "folder"), ("WHEELHOUSE", "folder"), ("CA_BUNDLE", "file")):
+    for name, what in (
+        ("HOST_ROOT", "folder"),
+        ("WHEELHOUSE", "folder"),
+        ("DEPLOY_PROJECT", "folder"),
+        ("CA_BUNDLE", "file"),
+    ):
         value = resolved.values[name]
         try:
             is_there = not value.value or files.kind(value.value) == what

@@ -363,8 +363,8 @@ def registry(image: str) -> str:
 
 def _setting(image: str, values: Mapping[str, str]) -> str:
     """Return the setting that names a base image; BuildKit writes names out in full."""
-    settings = ("PLAIN_IMAGE", "BUILD_IMAGE", "TRAIN_IMAGE", "NGC_IMAGE")
-    named = [name for name in settings if image.endswith(values[name])]
+    bases = ("PLAIN_IMAGE", "BUILD_IMAGE", "TRAIN_IMAGE", "DEPLOY_IMAGE", "SIMPLE_IMAGE", "NGC_IMAGE")
+    named = [name for name in bases if image.endswith(values[name])]
     return named[0] if named else "BUILD_IMAGE"
 
 

@@ -113,7 +113,9 @@ SETTINGS = (
     Setting(name="IMAGE_FLAVOR", form=forms.one_of("devel", "runtime")),
     Setting(name="BUILD_IMAGE", form=forms.IMAGE),
     Setting(name="TRAIN_IMAGE", form=forms.IMAGE),
-    Setting(name="PLAIN_IMAGE", form=forms.IMAGE, help="is the base image of the services without CUDA"),
+    Setting(name="DEPLOY_IMAGE", form=forms.IMAGE),
+    Setting(name="SIMPLE_IMAGE", form=forms.IMAGE),
+    Setting(name="PLAIN_IMAGE", form=forms.IMAGE, help="is the base image where USE_CUDA is 0"),
     Setting(name="NGC_YEAR", form=forms.YEAR),
     Setting(name="NGC_MONTH", form=forms.MONTH),
     Setting(name="NGC_IMAGE", form=forms.IMAGE),
@@ -131,6 +133,11 @@ SETTINGS = (
         name="SOURCES",
         form=forms.NON_EMPTY,
         help="is a folder of source trees that are compiled instead of cloned ones",
+    ),
+    Setting(
+        name="DEPLOY_PROJECT",
+        form=forms.NON_EMPTY,
+        help="is a folder of code that the service deploy takes along, at PROJECT_ROOT",
     ),
     Setting(
         name="MAX_JOBS",

@@ -2,6 +2,7 @@
 # create-user.sh: make the account USR (UID) of group GRP (GID), in the group that may write the Python environment.
 # Without UID it is root's own account that is made ready.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin # an image's PATH may lack where useradd is
 
 venv_group=65500
 # Docker gives a new volume the owner of the folder that it is mounted at. The place is one for all homes, because

@@ -78,6 +78,7 @@ fi
 # shellcheck disable=SC2046 # names are words
 set -- "$@" $(printf '%s\n' "$listed" | sed -e 's/==*/=/')
 set +f
+if [ $# = 0 ]; then exit; fi
 
 export DEBIAN_FRONTEND=noninteractive
 # The archives have a folder of their own: official images delete whatever lands in the usual one.

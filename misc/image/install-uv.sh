@@ -4,7 +4,11 @@ set -eu
 . "${0%/*}/network.sh"
 
 work=$(mktemp -d)
-python3 -m venv "$work/venv"
+# An image may have made another Python its python3, which the distribution's python3-venv does not serve.
+for python in python3 /usr/bin/python3.*; do
+    if "$python" -m venv --clear "$work/venv" > "$work/said" 2>&1; then break; fi
+done
+[ -x "$work/venv/bin/pip" ] || { cat "$work/said" >&2 && exit 1; }
 install() {
     if "$work/venv/bin/pip" --quiet install --no-compile "uv==$UV_VERSION" 2> "$work/said"; then return; fi
     told "$work/said" >&2

@@ -28,5 +28,6 @@ if [ -s "$prefix/constraints.txt" ]; then
 fi
 "$uv" pip install --requirements "$prefix/constraints.txt" pip
 
+rm -f "$prefix/venv/.lock" # uv makes it for everybody to write
 chgrp -R "$group" "$prefix/venv"
 find "$prefix/venv" -type d -exec chmod 2775 {} +

@@ -87,6 +87,12 @@ def test_a_service_without_arguments_has_no_presets(text: str) -> None:
     assert compose.presets(text, "cpu") == frozenset()
 
 
+def test_a_service_may_fix_settings_that_are_no_arguments() -> None:
+    text = "services: {deploy: {x-cresset: {COMMAND: sh}}, cpu: {image: a}}"
+    assert compose.own_settings(text, "deploy") == {"COMMAND": "sh"}
+    assert compose.own_settings(text, "cpu") == {}
+
+
 def test_only_the_names_of_an_env_file_are_read() -> None:
     text = "# GPUS=1\n\nUID=1\nexport  TZ='Etc/UTC' # here\r\n  GRP: staff\n1X=2\nUID=3\nSHELLED\n"
     assert compose.env_file_names(text) == {"UID", "TZ", "GRP"}

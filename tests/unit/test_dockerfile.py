@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cresset.dockerfile import (
     Instruction,
     Stage,
+    bases,
     expand,
     global_values,
     needed,
@@ -363,6 +364,15 @@ def test_platforms_are_known_without_being_declared() -> None:
 )
 def test_needed(target: str, values: dict[str, str], want: list[int]) -> None:
     assert [stage.index for stage in needed(parse(STAGES), target, values)] == want
+
+
+def test_bases_are_images_and_not_stages_nor_what_a_context_replaces() -> None:
+    recipe = parse(
+        "ARG B=b:1\nFROM a:1 AS a\nFROM $B AS b\nFROM scratch AS c\nCOPY --from=b / /\nFROM a AS d\nCOPY --from=c / /\n"
+    )
+    assert bases(recipe, "d", {"B": "b:2"}) == {"a:1", "b:2"}
+    assert bases(recipe, "d", {}, replaced=("b",)) == {"a:1"}
+    assert bases(recipe, "a", {}) == {"a:1"}
 
 
 def test_a_mount_knows_no_numbers() -> None:

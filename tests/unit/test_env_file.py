@@ -172,6 +172,25 @@ def gpus(driver: str, *capabilities: str) -> list[Gpu]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("machine", "service", "source", "want"),
+    [
+        ((), "cpu", "service", ["0"]),
+        ((), "deploy", "default", ["0"]),
+        ((), "deploy", ".env", []),
+        ((), "deploy", "--set", []),
+        ((), "train", "default", []),
+        ((), "full", "default", []),
+        ("580.65.06", "deploy", "default", []),
+        ("580.65.06", "cpu", "service", []),
+    ],
+)
+def test_without_a_gpu_the_services_are_without_cuda(machine: str, service: str, source: str, want: list[str]) -> None:
+    host = replace(HOST, gpus=tuple(gpus(machine, "9.0")) if machine else ())
+    value = Value(name="USE_CUDA", value="1", source=source, help="is CUDA")
+    assert [choice.value for choice in env_file.choose_use_cuda(host, service=service, wanted=value)] == want
+
+
 def wanted(value: str, source: str = "default") -> Value:
     return Value(name="CUDA_VERSION", value=value, source=source, help="is the CUDA")
 

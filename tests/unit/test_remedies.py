@@ -16,6 +16,8 @@ VALUES = {
     "CUDA_VERSION": "13.0.3",
     "BUILD_IMAGE": "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04",
     "TRAIN_IMAGE": "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04",
+    "DEPLOY_IMAGE": "nvidia/cuda:13.0.3-cudnn-runtime-ubuntu24.04",
+    "SIMPLE_IMAGE": "nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04",
     "PLAIN_IMAGE": "debian:bookworm-slim",
     "NGC_YEAR": "26",
     "NGC_MONTH": "09",
@@ -452,6 +454,7 @@ def test_the_cpu_has_ways_out_of_its_own() -> None:
 def test_the_image_of_the_last_stages_is_named_by_its_own_setting() -> None:
     text = failed("reg.lan/x:1", "reg.lan/x:1: not found")
     assert "TRAIN_IMAGE" in advise(text, TRAIN_IMAGE="reg.lan/x:1")
+    assert "SIMPLE_IMAGE" in advise(text, SIMPLE_IMAGE="reg.lan/x:1")
 
 
 def test_a_setting_is_named_only_where_it_exists() -> None:

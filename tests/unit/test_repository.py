@@ -18,6 +18,7 @@ RECIPES = {name: dockerfile.parse((ROOT / name).read_text(), name=name) for name
 RECIPE = RECIPES["Dockerfile"]
 COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
+CUDA: dict[str, Any] = yaml.safe_load((ROOT / "misc/cuda.yaml").read_text())
 # What both have is the Dockerfile's.
 ARGUMENTS = {argument.name: argument for recipe in reversed(RECIPES.values()) for argument in recipe.arguments}
 STAGES = [(recipe, stage) for recipe in RECIPES.values() for stage in recipe.stages]
@@ -68,9 +69,26 @@ def test_every_argument_reaches_compose_by_its_bare_name() -> None:
     assert set(COMPOSE["x-args"].values()) == {None}
 
 
+@pytest.mark.parametrize("use_cuda", ["", "0", "1"])
 @pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
-def test_every_service_passes_every_argument(name: str) -> None:
-    assert set(COMPOSE["services"][name]["build"]["args"]) == set(COMPOSE["x-args"])
+def test_every_service_passes_every_argument(name: str, use_cuda: str) -> None:
+    service = COMPOSE["services"][name]
+    passed = set(service["build"]["args"])
+    if "extends" in service:
+        assert service["extends"] == {"file": "misc/cuda.yaml", "service": "cuda-${USE_CUDA-}"}
+        further = set(CUDA["services"][f"cuda-{use_cuda}"]["build"]["args"])
+        # What the service says itself, even if it is nothing, would come before it.
+        assert passed & further == set()
+        passed |= further
+    assert passed == set(COMPOSE["x-args"])
+
+
+def test_what_use_cuda_means_has_the_defaults_of_compose() -> None:
+    text = (ROOT / "misc/cuda.yaml").read_text()
+    written = re.findall(r"\$\{(\w+):-([^}$]+)\}", text)
+    assert {name for name, _ in written} == {"GPUS", "PLAIN_IMAGE"}
+    for name, default in written:
+        assert COMPOSE["x-cresset"][name] == f"${{{name}:-{default}}}"
 
 
 def test_every_other_setting_is_in_x_cresset_or_composes_own() -> None:
@@ -82,6 +100,67 @@ def test_every_service_is_in_the_profile_of_its_name() -> None:
     assert {name: service["profiles"] for name, service in COMPOSE["services"].items()} == {
         name: [name] for name in COMPOSE["services"]
     }
+
+
+PLAIN = {"USE_CUDA": "0", "BUILD_IMAGE": "plain:1", "DEPLOY_IMAGE": "plain:2"}
+READS = {
+    "train": {"apt-train", "dnf-train", "pip-build", "pip-train"},
+    "cpu": {"apt-train", "dnf-train", "pip-build", "pip-train"},
+    "full": {"apt-train", "dnf-train", "pip-build", "pip-train"},
+    "devel": set(),
+    "deploy": {"apt-deploy", "pip-build", "pip-deploy"},
+    "simple": {"apt-simple", "pip-simple"},
+    "ngc": {"apt-ngc", "pip-ngc", "pip-ngc-uninstall"},
+}
+
+
+def target(service: str) -> str:
+    """Return the stage that a service is."""
+    name: str = COMPOSE["services"][service]["build"]["target"]
+    return name
+
+
+@pytest.mark.parametrize("service", READS)
+def test_a_service_reads_its_own_requirement_files(service: str) -> None:
+    text = "\n".join(str(instruction) for stage in stages_of(service) for instruction in stage.instructions)
+    assert set(re.findall(r"source=/([\w-]+)\.requirements\.txt", text)) == READS[service]
+
+
+def stages_of(service: str) -> tuple[Stage, ...]:
+    """Return the stages that a service is built from, its presets given."""
+    build = COMPOSE["services"][service]["build"]
+    presets = {name: value for name, value in build["args"].items() if value}
+    return dockerfile.needed(
+        RECIPES[build.get("dockerfile", "Dockerfile")], target(service), {**PLAIN, **presets, "BUILD_MODE": "exclude"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "bases"),
+    [("deploy", {"plain:1", "plain:2"}), ("devel", {"plain:1"}), ("simple", {"any:1"})],
+)
+def test_a_service_takes_the_base_images_it_has_to(service: str, bases: set[str]) -> None:
+    assert dockerfile.bases(RECIPE, target(service), {**PLAIN, "SIMPLE_IMAGE": "any:1"}) == bases
+
+
+@pytest.mark.parametrize(("first", "second"), [("train-python", "deploy-python"), ("make-env", "make-deploy-env")])
+def test_what_two_stages_do_alike_is_one_step(first: str, second: str) -> None:
+    steps = [
+        [(instruction.keyword, instruction.flags, instruction.text) for instruction in stage.instructions]
+        for stage in RECIPE.stages
+        if stage.name in {first, second}
+    ]
+    assert steps[0] == steps[1]
+
+
+def test_only_deploy_sees_nothing_of_the_host() -> None:
+    mounted = {
+        name: [volume["target"] for volume in service["volumes"] if volume["type"] == "bind"]
+        for name, service in COMPOSE["services"].items()
+    }
+    certificates = "/etc/ssl/certs/host-ca-certificates.crt"
+    assert mounted.pop("deploy") == [certificates]
+    assert {*map(tuple, mounted.values())} == {("${PROJECT_ROOT:-/opt/project}", certificates)}
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS.values(), ids=lambda argument: argument.name)
@@ -156,7 +235,8 @@ def ancestry(recipe: Dockerfile, stage: Stage) -> list[Stage]:
 @pytest.mark.parametrize(("recipe", "stage"), STAGES, ids=[f"{stage.name}" for _, stage in STAGES])
 def test_only_the_last_stages_know_who_and_where(recipe: Dockerfile, stage: Stage) -> None:
     seen = {argument.name for ancestor in ancestry(recipe, stage) for argument in ancestor.arguments}
-    if not str(stage.name).startswith(("train-user-", "ngc-user-", "deploy")) and stage.name not in {"train", "ngc"}:
+    last = ("train-user-", "devel-user-", "simple-user-", "ngc-user-")
+    if not str(stage.name).startswith(last) and stage.name not in {"train", "devel", "simple", "deploy", "ngc"}:
         assert seen & PERSONAL == set()
 
 
