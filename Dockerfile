@@ -25,9 +25,13 @@
 #       pick-packages            the requirements of the base's own package manager, apt's or dnf's
 #       train-base               their packages
 #           train-env                make-env's /opt, and the pip requirements on top
+#               train-sudo-include, -exclude     } SUDO and SSH choose one each
+#               train-ssh-include, -exclude      }
 #               train-user-include       the host's user      } ADD_USER chooses one
 #               train-user-exclude       root                 }
-#                   train                    shell, time zone, environment: what people use
+#                   train-preload-none, -jemalloc, -tcmalloc, -libiomp5    PRELOAD chooses one
+#                       train                    shell, time zone, environment: what people use
+#       install-preload          the library of PRELOAD
 #
 #   deploy-python            DEPLOY_IMAGE + Python
 #       make-deploy-env          make-env's steps, on this base
@@ -137,10 +141,16 @@ ARG GID=1000
 ARG USR=user
 # GRP is the name of that user's group
 ARG GRP=user
+# SUDO is include for a user who may become root inside, without a password; exclude for one who may not
+ARG SUDO=exclude
+# SSH is include for an sshd that the user can start inside: docs/switches.md; exclude for none
+ARG SSH=exclude
 # TZ is the time zone, an IANA name
 ARG TZ=Etc/UTC
 # PROJECT_ROOT is where the code is inside the container
 ARG PROJECT_ROOT=/opt/project
+# PRELOAD is a library that every program inside is started with: none, jemalloc, tcmalloc or libiomp5
+ARG PRELOAD=none
 
 
 FROM scratch AS scripts
@@ -594,7 +604,32 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/install-requirements.sh /opt/venv /run/cresset/pip.requirements.txt
 
 
-FROM train-env AS train-user-include
+FROM train-env AS train-sudo-exclude
+
+
+FROM train-env AS train-sudo-include
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/allow-sudo.sh,target=/run/cresset/allow-sudo.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/allow-sudo.sh
+
+
+FROM train-sudo-${SUDO} AS train-ssh-exclude
+
+
+FROM train-sudo-${SUDO} AS train-ssh-include
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/install-sshd.sh,target=/run/cresset/install-sshd.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/install-sshd.sh
+COPY --from=scripts /serve-ssh.sh /usr/local/bin/serve-ssh
+
+
+FROM train-ssh-${SSH} AS train-user-include
 ARG UID
 ARG GID
 ARG USR
@@ -605,12 +640,46 @@ RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.
 USER ${UID}
 
 
-FROM train-env AS train-user-exclude
+FROM train-ssh-${SSH} AS train-user-exclude
 RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
     /run/cresset/create-user.sh
 
 
-FROM train-user-${ADD_USER} AS train
+# Away from train, so that the library is fetched once, whoever the user is and whatever is installed.
+FROM train-python AS install-preload
+ARG PRELOAD
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/install-preload.sh,target=/run/cresset/install-preload.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=cache,id=cresset-pip,target=/root/.cache/pip \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    /run/cresset/install-preload.sh "$PRELOAD" /opt/preload
+
+
+FROM train-user-${ADD_USER} AS train-preload-none
+
+
+# What PyTorch's own guide to performance says, but for memory that is given back after half a minute instead of never.
+FROM train-user-${ADD_USER} AS train-preload-jemalloc
+COPY --from=install-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libjemalloc.so.2 \
+    MALLOC_CONF=background_thread:true,metadata_thp:auto,dirty_decay_ms:30000,muzzy_decay_ms:30000
+
+
+FROM train-user-${ADD_USER} AS train-preload-tcmalloc
+COPY --from=install-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libtcmalloc_minimal.so.4
+
+
+# Milliseconds that a thread waits for more work before it sleeps: Intel's 200 keep the processors from DataLoader workers.
+FROM train-user-${ADD_USER} AS train-preload-libiomp5
+COPY --from=install-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libiomp5.so KMP_BLOCKTIME=1
+
+
+FROM train-preload-${PRELOAD} AS train
 COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
 COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
 ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE TRAIN_IMAGE
@@ -618,7 +687,7 @@ ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSIO
 ARG PYTORCH_INDEX_URL PYTORCH_FETCH_NIGHTLY CCA MKL_MODE MAGMA_MODE MAGMA_VERSION MAGMA_URL
 ARG TORCH_NVCC_FLAGS TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS PYTORCH_URL PYTORCH_COMMIT
 ARG TORCHVISION_URL TORCHVISION_COMMIT TORCHAUDIO_URL TORCHAUDIO_COMMIT TORCHTEXT_URL TORCHTEXT_COMMIT
-ARG ADD_USER UID GID USR GRP TZ PROJECT_ROOT
+ARG ADD_USER UID GID USR GRP SUDO SSH TZ PROJECT_ROOT PRELOAD
 ENV TZ=${TZ} \
     LANG=C.UTF-8 \
     PATH=/opt/venv/bin:/opt/uv/bin:${PATH}:${PROJECT_ROOT} \
@@ -642,7 +711,8 @@ TORCH_BUILD_FLAGS='${TORCH_BUILD_FLAGS}' COMPANION_BUILD_FLAGS='${COMPANION_BUIL
 PYTORCH_URL='${PYTORCH_URL}' PYTORCH_COMMIT='${PYTORCH_COMMIT}' TORCHVISION_URL='${TORCHVISION_URL}' \
 TORCHVISION_COMMIT='${TORCHVISION_COMMIT}' TORCHAUDIO_URL='${TORCHAUDIO_URL}' \
 TORCHAUDIO_COMMIT='${TORCHAUDIO_COMMIT}' TORCHTEXT_URL='${TORCHTEXT_URL}' TORCHTEXT_COMMIT='${TORCHTEXT_COMMIT}' \
-ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"
+ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' SUDO='${SUDO}' SSH='${SSH}' TZ='${TZ}' \
+PROJECT_ROOT='${PROJECT_ROOT}' PRELOAD='${PRELOAD}'"
 
 
 # The steps of train-python and make-env, letter for letter: where both start from one image they run once.

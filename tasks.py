@@ -15,6 +15,7 @@ from rich.console import Console
 from cresset import base_image as base_images
 from cresset import build as builds
 from cresset import build_family, container, display, environment, family, files, ship, upkeep
+from cresset import jupyter as jupyters
 from cresset import matrix as matrices
 from cresset.command_line import console, refuse_misspelt_task, task
 from cresset.configuration import Configuration, Request
@@ -123,6 +124,12 @@ def run(request: Request, command: str = "", progress: str = "auto") -> None:
 
 
 @task
+def jupyter(request: Request, port: int = 0) -> None:
+    """Run JupyterLab in the running container, and print its address on this machine; Ctrl-C ends it."""
+    jupyters.serve(*environment.load(request), port=port, console=console)
+
+
+@task
 def down(request: Request) -> None:
     """Remove this checkout's containers; with --service, that one only."""
     container.down(*environment.load(request), only=bool(request.service))
@@ -215,7 +222,8 @@ FAMILY = {
 }
 
 ns = Collection(
-    env, over, config, base_image, build, build_only, up, start, stop, exec_, run, down, ls, logs, prune, wheels, matrix
+    *(env, over, config, base_image, build, build_only, up, start, stop, exec_, run, jupyter, down, ls, logs, prune),
+    *(wheels, matrix),
 )
 for name, (members, doc, variants) in FAMILY.items():
     ns.add_task(family_task(name, *members, doc=doc))

@@ -30,6 +30,7 @@ HELP = {
     "images": "the images of this checkout instead, with size and age",
     "install_name": "the image with the compilers, instead of pytorch_source:build_install",
     "json": "for scripts: a list of objects name, value, source, help",
+    "port": "of this machine's loopback; otherwise a free one",
     "progress": "how a build is shown: auto; plain or tty, which are docker's own; quiet, failures only",
     "service": "a service of docker-compose.yaml; otherwise the setting SERVICE says which",
     "set_": "NAME=VALUE, a setting for this call; repeatable; `env` writes it",

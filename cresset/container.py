@@ -106,11 +106,22 @@ def enter(resolved: Configuration, engine: Engine, *, command: str = "") -> None
     Raises:
         CressetError: the container does not run.
     """
-    service = resolved.service.name
-    if not engine.dry_run and "running" not in (states := engine.states(resolved.model.project, service)):
-        raise _no_way_in(service, states)
+    if not engine.dry_run:
+        require_running(resolved, engine)
     words = arguments(command or resolved["COMMAND"])
-    engine.become([*_COMPOSE, "exec", *_no_terminal(), service, *words])
+    engine.become([*_COMPOSE, "exec", *_no_terminal(), resolved.service.name, *words])
+
+
+def require_running(resolved: Configuration, engine: Engine) -> str:
+    """Return the name of the service's running container.
+
+    Raises:
+        CressetError: it does not run.
+    """
+    project, service = resolved.model.project, resolved.service.name
+    if name := engine.running(project, service):
+        return name
+    raise _no_way_in(service, engine.states(project, service))
 
 
 def run(resolved: Configuration, engine: Engine, *, command: str = "") -> None:

@@ -213,6 +213,14 @@ class Engine:
         """
         return self._containers(project, service, "--all", show="{{.State}}")
 
+    def running(self, project: str, service: str) -> str:
+        """Return the name of a service's running container; empty where none runs.
+
+        Raises:
+            CressetError: no daemon answers.
+        """
+        return next(iter(self._containers(project, service, "--filter", "status=running")), "")
+
     def start_problem(self, project: str, service: str) -> str:
         """Return why a service's container did not start, as the daemon noted it; empty where it noted nothing."""
         names = self._containers(project, service, "--all")

@@ -16,6 +16,7 @@ NAMES = ("docker-compose.override.yaml", "docker-compose.override.yml")
 _HEAD = """\
 # What only this host has: folders, ports, devices. Compose reads this file beside docker-compose.yaml; git ignores it.
 # The host's CA bundle and package indexes reach builds and containers without it: they come from .env.
+# An example begins with # and no blank: take away that one sign, and `invoke up`.
 services:
 """
 
@@ -26,10 +27,22 @@ _SERVICE = """\
     - type: bind
       source: ${{HOME}}
       target: /mnt/home
-{driver}{devices}  # Other things that belong here, as examples:
-  # ports: ["127.0.0.1:8080:80"]
-  # tmpfs: [/scratch]
-"""
+{driver}    # Windows of programs inside, on this host's X server; `environment` belongs to it. See docs/switches.md.
+    #- {{ type: bind, source: /tmp/.X11-unix, target: /tmp/.X11-unix, read_only: true }}
+    # ssh, where SSH=include: who may log in, and the container's own key; `command` and a port belong to it.
+    #- {{ type: bind, source: "${{HOME}}/.ssh/authorized_keys", target: /etc/ssh/authorized_keys, read_only: true }}
+    #- ./.cresset/ssh:/var/lib/serve-ssh
+{environment}    # The X server's name, as the shell has it, and no shared memory with it: the container's is its own.
+    #DISPLAY:
+    #QT_X11_NO_MITSHM: 1
+  #command: [serve-ssh, zsh]
+  # Of this host's loopback alone: without 127.0.0.1 whoever reaches the host reaches the container.
+  #ports:
+    #- 127.0.0.1:8080:80
+    #- 127.0.0.1:2222:2222
+  # Files in memory.
+  #tmpfs: [/scratch]
+{devices}"""
 
 _DRIVER = """\
     # The driver's libraries.
@@ -37,13 +50,16 @@ _DRIVER = """\
       source: {driver}
       target: {driver}
       read_only: true
+"""
+
+_ENVIRONMENT = """\
   environment:
     LD_LIBRARY_PATH: {driver}/lib64:{driver}/lib
 """
 
 _DEVICES = """\
   # This engine knows no GPUs (NVIDIA's container toolkit is not installed): their devices are passed one by one instead
-  # of a reservation. With the toolkit, remove this down to the examples, and the driver's libraries above.
+  # of a reservation. With the toolkit, remove this, and the driver's libraries above.
   deploy: !reset null
   devices:
 """
@@ -126,7 +142,10 @@ def _adds(text: str, former: str, service: str, before: frozenset[str]) -> bool:
 
 
 def _block(service: str, devices: Devices | None, *, indent: int) -> str:
-    driver = _DRIVER.format(driver=devices.driver) if devices and devices.driver else ""
+    folder = devices.driver if devices else ""
+    driver = _DRIVER.format(driver=folder) if folder else ""
+    environment = _ENVIRONMENT.format(driver=folder) if folder else "  #environment:\n"
     passed = "".join([_DEVICES, *(f"    - {path}:{path}\n" for path in devices.paths)]) if devices else ""
-    lines = _SERVICE.format(service=service, driver=driver, devices=passed).splitlines(keepends=True)
+    block = _SERVICE.format(service=service, driver=driver, environment=environment, devices=passed)
+    lines = block.splitlines(keepends=True)
     return "".join(" " * indent + line for line in lines)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -73,6 +73,18 @@ def cancel(process: subprocess.Popen[bytes]) -> None:
     while process.stderr and os.read(process.stderr.fileno(), 65536):
         pass
     process.wait()
+
+
+def begin(argv: Sequence[str], environment: Mapping[str, str], *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+    """Begin a command that goes on beside this process, out of reach of a Ctrl-C that is meant for this one.
+
+    Args:
+        argv: the command.
+        environment: its environment.
+        stdin: where it reads, a descriptor or subprocess.PIPE.
+        stdout: where it writes.
+    """
+    return subprocess.Popen(argv, stdin=stdin, stdout=stdout, env=environment, start_new_session=True)
 
 
 def become(argv: list[str], environment: Mapping[str, str]) -> NoReturn:

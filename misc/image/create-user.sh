@@ -25,6 +25,15 @@ make_server() {
 
 if [ -z "$(name_of group "$venv_group")" ]; then groupadd --gid "$venv_group" cresset; fi
 
+# A login shell begins with a PATH of /etc/profile's own: without this image's programs, and without the base image's.
+# PYTHONPATH is where the code is, which this step need not know.
+cat > /etc/profile.d/cresset.sh <<END
+case :\$PATH: in
+    *:/opt/uv/bin:*) ;;
+    *) PATH=\${VIRTUAL_ENV:+\$VIRTUAL_ENV/bin:}/opt/uv/bin:$PATH\${PYTHONPATH:+:\$PYTHONPATH} ;;
+esac
+END
+
 if [ "$uid" = 0 ]; then
     usermod --shell "$shell" --append --groups "$venv_group" root
     make_server /root 0:0

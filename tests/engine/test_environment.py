@@ -178,6 +178,8 @@ def test_the_train_service_resolves_and_dry_runs(bare: Checkout) -> None:
     section = json.loads(bare.compose("config", "--format", "json").out)["services"]["train"]
     (device,) = section["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"capabilities": ["gpu"], "device_ids": ["all"], "driver": "nvidia"}
+    assert section["environment"]["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert section["environment"]["CUDA_MODULE_LOADING"] == "LAZY"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -42,6 +44,26 @@ def test_a_service_is_added_and_the_rest_untouched(former: str) -> None:
     before = yaml.safe_load(former) or {}
     assert added == {**before, "services": before.get("services") or {}}
     assert all(line in text for line in former.splitlines() if line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    "found", [None, Devices(paths=("/dev/nvidia0",), driver="/usr/local/nvidia")], ids=["a toolkit", "none"]
+)
+def test_its_examples_are_in_force_without_their_sign(found: Devices | None) -> None:
+    text = override_file.add_service(None, "train", devices=found)
+    assert (
+        set(yaml.safe_load(text.replace("!reset ", ""))["services"]["train"]) & {"ports", "tmpfs", "command"} == set()
+    )
+    examples = re.sub(r"^( *)#(?=[^# \n])", r"\1", text.replace("!reset ", ""), flags=re.MULTILINE)
+    train = yaml.safe_load(examples)["services"]["train"]
+    assert {volume["target"] for volume in train["volumes"] if isinstance(volume, dict)} >= {
+        "/mnt/home",
+        "/tmp/.X11-unix",
+    }
+    assert train["environment"].keys() >= {"DISPLAY", "QT_X11_NO_MITSHM"}
+    assert all(port.startswith("127.0.0.1:") for port in train["ports"])
+    assert train["command"] == ["serve-ssh", "zsh"]
+    assert train["tmpfs"] == ["/scratch"]
 
 
 def test_a_new_file_has_the_home() -> None:

@@ -41,6 +41,15 @@ def test_the_settings_table_is_the_one_of_the_code() -> None:
     assert BETWEEN.findall(README.read_text()) == [table()]
 
 
+def test_the_page_of_the_switches_has_the_same_defaults() -> None:
+    known = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", table(), re.MULTILINE))
+    shown = re.findall(
+        r"^\| `([A-Z_]+)` \| (.*?) \| (?:run|build|both) \|", (ROOT / "docs/switches.md").read_text(), re.MULTILINE
+    )
+    assert {"IPC", "NETWORK", "GPUS", "TZ", "MKL_MODE", "PRELOAD", "SUDO", "SSH"} <= dict(shown).keys()
+    assert dict(shown) == {name: known[name] for name, _ in shown}
+
+
 def test_readme_stays_readable() -> None:
     assert len(README.read_text().splitlines()) < 250
 

@@ -33,11 +33,12 @@ FLOORS = (
     {"env_file", "family"},
     {"availability"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
-    {"build_family", "command_line", "matrix", "ship"},
+    {"build_family", "command_line", "jupyter", "matrix", "ship"},
     {"tasks"},
 )
 # Known to the last stages only, or to no stage at all.
-PERSONAL = {"UID", "GID", "USR", "GRP", "TZ", "PROJECT_ROOT"}
+PERSONAL = {"UID", "GID", "USR", "GRP", "SUDO", "SSH", "TZ", "PROJECT_ROOT", "PRELOAD"}
+LAST = ("install-preload", "train-user-", "train-preload-", "devel-user-", "simple-user-", "ngc-user-")
 # BuildKit's own arguments: they are in no key.
 PROXIES = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"}
 
@@ -235,8 +236,7 @@ def ancestry(recipe: Dockerfile, stage: Stage) -> list[Stage]:
 @pytest.mark.parametrize(("recipe", "stage"), STAGES, ids=[f"{stage.name}" for _, stage in STAGES])
 def test_only_the_last_stages_know_who_and_where(recipe: Dockerfile, stage: Stage) -> None:
     seen = {argument.name for ancestor in ancestry(recipe, stage) for argument in ancestor.arguments}
-    last = ("train-user-", "devel-user-", "simple-user-", "ngc-user-")
-    if not str(stage.name).startswith(last) and stage.name not in {"train", "devel", "simple", "deploy", "ngc"}:
+    if not str(stage.name).startswith(LAST) and stage.name not in {"train", "devel", "simple", "deploy", "ngc"}:
         assert seen & PERSONAL == set()
 
 
