@@ -182,6 +182,13 @@ def test_the_shell_is_zsh_with_a_prompt_and_no_globbing_for_pip(built: Checkout)
     assert built.inside("pwd").out.strip() == "/opt/project"
 
 
+def test_the_shell_takes_what_the_distributions_packages_add(built: Checkout) -> None:
+    place = "/usr/share/zsh-autosuggestions"
+    script = f"mkdir {place} && echo suggested=yes > {place}/zsh-autosuggestions.zsh && zsh -ic 'echo $suggested'"
+    image = built.setting("IMAGE_NAME")
+    assert run(["docker", "run", "--rm", "--user=0", image, "sh", "-c", script]).lines[-1] == "yes"
+
+
 def test_a_dry_run_prints_a_command_that_can_be_typed(built: Checkout) -> None:
     printed = built.invoke("build-only", "--dry-run").out
     assert "docker buildx bake" in printed

@@ -276,3 +276,8 @@ def test_every_base_that_the_program_makes_has_a_known_python() -> None:
     assert env_file.python_of("debian:bookworm-slim") == "3.11"
     assert env_file.python_of("ubuntu:24.04") == "3.12"
     assert env_file.python_of("registry.example.org/team/base:3") == ""
+
+
+def test_a_build_sees_the_requirements_and_the_shell_pieces_and_nothing_else() -> None:
+    allowed = ["**", "!reqs/*.requirements.txt", "!misc/image/*"]
+    assert (ROOT / ".dockerignore").read_text().splitlines() == allowed
