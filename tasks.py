@@ -14,7 +14,7 @@ from rich.console import Console
 
 from cresset import base_image as base_images
 from cresset import build as builds
-from cresset import build_family, container, display, environment, family, files, ship, upkeep
+from cresset import build_family, container, display, environment, family, files, gate, ship, upkeep, wish
 from cresset import jupyter as jupyters
 from cresset import matrix as matrices
 from cresset.command_line import console, refuse_misspelt_task, task
@@ -34,14 +34,16 @@ def ready_to_build(request: Request) -> tuple[Configuration, Engine]:
     return resolved, engine
 
 
-def build_image(request: Request, mode: display.Mode) -> tuple[Configuration, Engine]:
+def build_image(request: Request, mode: display.Mode, *, force: bool = False) -> tuple[Configuration, Engine]:
     """Build the service's image."""
     resolved, engine = ready_to_build(request)
-    builds.build(resolved, engine, console=console, mode=mode)
+    builds.build(resolved, engine, console=console, mode=mode, force=force)
     return resolved, engine
 
 
-def ready_to_start(request: Request, mode: display.Mode, *, train_name: str = "") -> tuple[Configuration, Engine]:
+def ready_to_start(
+    request: Request, mode: display.Mode, *, train_name: str = "", force: bool = False
+) -> tuple[Configuration, Engine]:
     """Return what a new container needs, its image among it: one that is not here is built, unless it is named."""
     named = {"IMAGE_NAME": family.reference(train_name)} if train_name else {}
     resolved, engine = environment.load(request.having(**named))
@@ -49,16 +51,37 @@ def ready_to_start(request: Request, mode: display.Mode, *, train_name: str = ""
     if named:
         build_family.require(resolved, engine)
         return resolved, engine
+    if not request.dry_run:
+        gate.before_start(resolved, console=console, force=force)
     if not request.dry_run and (reason := container.why_build(resolved, engine)):
         console.print(reason)
-        return build_image(request, mode)
+        return build_image(request, mode, force=force)
     return resolved, engine
 
 
 @task
-def env(request: Request, update: bool = False) -> None:
+def env(  # noqa: PLR0917 - Invoke passes them by name
+    request: Request, update: bool = False, torch: str = "", cuda: str = "", python: str = "", cca: str = ""
+) -> None:
     """Write .env for this host: who you are, what it has, and every other setting as a comment."""
-    environment.write_env(request, console=console, update=update)
+    asked = wish.read(request, torch=torch, cuda=cuda, python=python, cca=cca)
+    environment.write_env(request, console=console, update=update, wish=asked)
+
+
+@task
+def versions(_: Request, torch: str = "") -> None:
+    """Show what goes with what: PyTorch, its companions, Python, CUDA; and what this host can run."""
+    from cresset import pairings  # noqa: PLC0415 - no other task should wait for it
+
+    pairings.show(console=console, torch=torch)
+
+
+@task
+def doctor(request: Request, json: bool = False, fix: bool = False) -> None:
+    """Judge host, engine and configuration together: what will fail, and what to do about it."""
+    from cresset import checkup  # noqa: PLC0415 - no other task should wait for it
+
+    checkup.examine(request, console=console, as_json=json, fix=fix)
 
 
 @task
@@ -82,21 +105,26 @@ def base_image(request: Request, suite: str = "") -> None:
 
 
 @task
-def build(request: Request, progress: str = "auto") -> None:
+def build(request: Request, progress: str = "auto", force: bool = False) -> None:
     """Build the image and start a fresh container of it."""
-    container.up(*build_image(request, display.mode(progress)))
+    mode = display.mode(progress)
+    resolved, engine = ready_to_build(request)
+    if not request.dry_run:
+        gate.before_start(resolved, console=console, force=force)
+    builds.build(resolved, engine, console=console, mode=mode, force=force)
+    container.up(resolved, engine)
 
 
 @task
-def build_only(request: Request, progress: str = "auto") -> None:
+def build_only(request: Request, progress: str = "auto", force: bool = False) -> None:
     """Build the image and leave the container as it is."""
-    build_image(request, display.mode(progress))
+    build_image(request, display.mode(progress), force=force)
 
 
 @task
-def up(request: Request, train_name: str = "", progress: str = "auto") -> None:
+def up(request: Request, train_name: str = "", progress: str = "auto", force: bool = False) -> None:
     """Start a fresh container of the image; what was changed in the former one is gone."""
-    container.up(*ready_to_start(request, display.mode(progress), train_name=train_name))
+    container.up(*ready_to_start(request, display.mode(progress), train_name=train_name, force=force))
 
 
 @task
@@ -118,9 +146,9 @@ def exec_(request: Request, command: str = "") -> None:
 
 
 @task
-def run(request: Request, command: str = "", progress: str = "auto") -> None:
+def run(request: Request, command: str = "", progress: str = "auto", force: bool = False) -> None:
     """Run the shell or a command in a container of its own, for debugging; it is removed afterwards."""
-    container.run(*ready_to_start(request, display.mode(progress)), command=command)
+    container.run(*ready_to_start(request, display.mode(progress), force=force), command=command)
 
 
 @task
@@ -158,19 +186,19 @@ def prune(request: Request, yes: bool = False) -> None:
 
 
 @task
-def wheels(request: Request, dest: str = "dist", progress: str = "auto") -> None:
+def wheels(request: Request, dest: str = "dist", progress: str = "auto", force: bool = False) -> None:
     """Take the wheels of this configuration out, into a folder, with their checksums."""
-    ship.wheels(*ready_to_build(request), dest=dest, console=console, mode=display.mode(progress))
+    ship.wheels(*ready_to_build(request), dest=dest, console=console, mode=display.mode(progress), force=force)
 
 
 @task
-def matrix(request: Request, file: str, at_once: int = 0) -> None:
+def matrix(request: Request, file: str, at_once: int = 0, force: bool = False) -> None:
     """Build the configurations of a YAML file side by side, and show a table of how they ended."""
     cases = matrices.read(files.read(file), file)
 
     def build_case(case: matrices.Case) -> Outcome | None:
         asked = replace(request.having(**case.overrides), service=case.service or request.service)
-        return builds.build(*environment.load(asked), console=Console(file=io.StringIO()), mode="quiet")
+        return builds.build(*environment.load(asked), console=Console(file=io.StringIO()), mode="quiet", force=force)
 
     ready_to_build(request)
     matrices.show(matrices.run(cases, build_case, console=console, at_once=at_once), console=console)
@@ -187,6 +215,7 @@ def family_task(name: str, *members: str, doc: str, always: frozenset[str] = fro
         full: bool = False,
         clean: bool = False,
         progress: str = "auto",
+        force: bool = False,
     ) -> None:
         names = {"INSTALL_NAME": install_name, "TORCH_NAME": torch_name, "TRAIN_NAME": train_name}
         # The family is there to be compiled, unless the command line says otherwise.
@@ -200,6 +229,7 @@ def family_task(name: str, *members: str, doc: str, always: frozenset[str] = fro
             clean=clean or "clean" in always,
             console=console,
             mode=display.mode(progress),
+            force=force,
         )
 
     signature = inspect.signature(body)
@@ -222,7 +252,26 @@ FAMILY = {
 }
 
 ns = Collection(
-    *(env, over, config, base_image, build, build_only, up, start, stop, exec_, run, jupyter, down, ls, logs, prune),
+    *(
+        env,
+        versions,
+        doctor,
+        over,
+        config,
+        base_image,
+        build,
+        build_only,
+        up,
+        start,
+        stop,
+        exec_,
+        run,
+        jupyter,
+        down,
+        ls,
+        logs,
+        prune,
+    ),
     *(wheels, matrix),
 )
 for name, (members, doc, variants) in FAMILY.items():

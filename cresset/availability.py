@@ -15,6 +15,9 @@ from cresset.wheels import Wheel
 # Where a pull without a registry in its name goes.
 _REGISTRY = "https://registry-1.docker.io/v2/"
 
+# The source of a value that the tables chose.
+CHOSEN = "tables"
+
 _PACKAGES = {
     "PYTORCH_VERSION_TAG": "torch",
     "TORCHVISION_VERSION_TAG": "torchvision",
@@ -63,14 +66,19 @@ def choose_wheels(resolved: Configuration, facts: Host) -> tuple[list[Choice], s
     sources = _look(resolved, facts)
     python = ".".join(resolved["PYTHON_VERSION"].split(".")[:2])
     choices: list[Choice] = []
-    if not sources.answers and resolved.values["PYTHON_VERSION"].source == "default":
+    if not sources.answers and resolved.values["PYTHON_VERSION"].source in {"default", CHOSEN}:
         base, choices = _choose_base(resolved, facts, sources)
-        if python := env_file.python_of(base):
+        is_chosen = resolved.values["PYTHON_VERSION"].source == CHOSEN
+        python = env_file.python_of(base) or (python if is_chosen else "")
+        if python and not (is_chosen and python == resolved["PYTHON_VERSION"]):
             # Another one would have to be fetched, most likely from where nothing answers either.
             choices.append(Choice(name="PYTHON_VERSION", value=python, reason=f"the one that {base} has"))
     if resolved["BUILD_MODE"] == "include":
         return choices, ""
     _refuse_what_is_not_there(resolved, sources, python)
+    if resolved.values["PYTORCH_VERSION_TAG"].source == CHOSEN:
+        companions, warning = _look_for_chosen(resolved, sources, python)
+        return choices + companions, warning
     if sources.answers or resolved.values["PYTORCH_VERSION_TAG"].source != "default":
         return choices, ""
     wheel = sources.find("torch", python=python)
@@ -112,6 +120,31 @@ def _refuse_what_is_not_there(resolved: Configuration, sources: Sources, python:
                 f"{sources.index} {index}, nor has {sources.house}",
                 "choose another version, or name a folder that has the wheel: --set WHEELHOUSE=DIR",
             )
+
+
+def _look_for_chosen(resolved: Configuration, sources: Sources, python: str) -> tuple[list[Choice], str]:
+    """Return the chosen companions that are not to be had, as left out; or a warning where nothing can be asked.
+
+    Raises:
+        CressetError: the index answers, and has no such PyTorch.
+    """
+
+    def lacks(setting: str) -> bool:
+        version = resolved[setting].removeprefix("v")
+        return bool(version) and not sources.find(_PACKAGES[setting], python=python, version=version)
+
+    tag = resolved["PYTORCH_VERSION_TAG"]
+    if lacks("PYTORCH_VERSION_TAG"):
+        message = f"torch {tag} for Python {python} is not in {sources.house}, and {sources.index}"
+        if sources.answers:
+            raise CressetError(f"{message} has none either", "choose another release: invoke versions")
+        return [], f"{message} does not answer: whether it is to be had there is not known"
+    where = f"neither {sources.index} nor {sources.house} has it"
+    return [
+        Choice(name=setting, value="", reason=where if sources.answers else f"not in {sources.house}; no index answers")
+        for setting in _PACKAGES
+        if resolved.values[setting].source == CHOSEN and lacks(setting)
+    ], ""
 
 
 def _choose_base(resolved: Configuration, facts: Host, sources: Sources) -> tuple[str, list[Choice]]:

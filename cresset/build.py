@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import re
 import time
@@ -12,9 +11,8 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from cresset import bake, combination, compat, disk, dockerfile, files, host, remedies, requirements, sources
+from cresset import bake, disk, dockerfile, files, gate, host, knowledge, remedies, requirements, sources
 from cresset.bake import Product
-from cresset.compat import Tables
 from cresset.configuration import Configuration
 from cresset.credentials import mask
 from cresset.display import Mode, Progress
@@ -23,8 +21,6 @@ from cresset.errors import CressetError
 from cresset.progress import Outcome
 from cresset.rawjson import prune_records
 
-# Rows that a person adds to the tables of what goes with what.
-OWN_TABLES = "misc/compat.yaml"
 # What tags meant when they were last asked for.
 COMMITS = ".cresset/commits.json"
 
@@ -36,6 +32,7 @@ def build(
     console: Console,
     mode: Mode = "auto",
     product: Product | None = None,
+    force: bool = False,
 ) -> Outcome | None:
     """Build the service's image, show how it goes, and keep BuildKit's events and the log.
 
@@ -45,6 +42,7 @@ def build(
         console: where to show it.
         mode: `plain` and `tty` hand the screen to BuildKit, and nothing is kept; `quiet` shows failures only.
         product: what to make instead of the service's own image.
+        force: go past what is known to fail, and record that.
 
     Returns:
         What was executed; None where BuildKit had the screen, or nothing was run.
@@ -60,8 +58,9 @@ def build(
         )
     product = product or bake.product_of(service)
     read = _check_requirements(resolved, product)
+    forced: list[str] = []
     if resolved.has_torch_by_tag:
-        combination.refuse(tables(), resolved.as_dict())
+        forced = gate.before_build(resolved, engine, product, console=console, force=force, quiet=mode == "quiet")
     if "dist" not in product.contexts:
         product = _with_commits(resolved, product, console=console)
     definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
@@ -78,6 +77,7 @@ def build(
     record = files.new_record(f"{started}-{service.name}")
     arguments = bake.recorded(service, product)
     header = {"started": started, "service": service.name, "image": product.name, "arguments": arguments}
+    header |= {"forced": forced} if forced else {}
     log = record.with_suffix(".log") if record else None
     if record is None:
         console.print("No record of this build is kept: .cresset/builds cannot be written.")
@@ -96,12 +96,6 @@ def build(
     return outcome
 
 
-def tables() -> Tables:
-    """Return what goes with what, the person's own rows first."""
-    text = importlib.resources.files("cresset.data").joinpath("compat.yaml").read_text()
-    return compat.read(text, files.read(OWN_TABLES) or "", OWN_TABLES)
-
-
 def _with_commits(resolved: Configuration, product: Product, *, console: Console) -> Product:
     """Return the product with the commits that its tags mean today, where it compiles anything."""
     arguments = {**resolved.service.arguments, **product.arguments}
@@ -117,7 +111,7 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
         return host.ask_repository(url.replace("https://github.com/", mirror) if mirror else url)
 
     last = _last_commits()
-    commits, warnings = sources.resolve(values, own=own, tables=tables(), ask=ask, last=last)
+    commits, warnings = sources.resolve(values, own=own, tables=knowledge.tables(), ask=ask, last=last)
     if (now := last | sources.remembered(values, commits)) != last:
         files.keep(COMMITS, json.dumps(now, indent=1))
     for warning in warnings:

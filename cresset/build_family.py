@@ -28,6 +28,7 @@ def make(
     clean: bool,
     console: Console,
     mode: Mode = "auto",
+    force: bool = False,
 ) -> None:
     """Make members of the family: install, torch, train.
 
@@ -39,6 +40,7 @@ def make(
         clean: run every step once more, the compiler cache kept, and say whether the result differs.
         console: where to show it.
         mode: as for `build.build`.
+        force: go past what is known to fail.
 
     Raises:
         CressetError: a build failed, or the torch image that was named is none.
@@ -51,7 +53,7 @@ def make(
         if name == "train":
             product = _on_torch(resolved, engine, product, members["torch"].reference, console=console)
         before = contents.read(engine, member.reference) if clean and not engine.dry_run else None
-        builds.build(resolved, engine, console=console, mode=mode, product=product)
+        builds.build(resolved, engine, console=console, mode=mode, product=product, force=force)
         if before is not None:
             _compare(before, contents.read(engine, member.reference) or {}, member.reference, console=console)
 

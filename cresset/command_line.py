@@ -19,25 +19,31 @@ from cresset.configuration import Request
 from cresset.errors import CressetError
 
 HELP = {
+    "cca": "the compute capabilities to serve, like 8.6",
     "clean": "run every step once more, the compiler cache kept, and say whether the result differs",
     "command": "what to run instead of the setting COMMAND; a shell reads it where it needs one",
+    "cuda": "a CUDA, like 12.4; otherwise the newest that goes with the rest and with this host",
     "dest": "the folder to put them into",
     "dry_run": "print the docker commands instead of running them",
     "at_once": "how many builds at a time; 0 for one a processor",
     "file": "a YAML list of configurations: a name, and settings",
+    "fix": "first mend what is safe, and say what was done",
     "follow": "go on until Ctrl-C",
+    "force": "go past what is known to fail; the build's record says so",
     "full": "say distribution, CUDA, cuDNN and Python in the images' names",
     "images": "the images of this checkout instead, with size and age",
     "install_name": "the image with the compilers, instead of pytorch_source:build_install",
-    "json": "for scripts: a list of objects name, value, source, help",
+    "json": "the same as JSON, for scripts",
     "port": "of this machine's loopback; otherwise a free one",
     "progress": "how a build is shown: auto; plain or tty, which are docker's own; quiet, failures only",
+    "python": "a version of Python, like 3.12; otherwise the one that the base image has",
     "service": "a service of docker-compose.yaml; otherwise the setting SERVICE says which",
     "set_": "NAME=VALUE, a setting for this call; repeatable; `env` writes it",
     "suite": "the release to make, like bookworm; otherwise this host's own",
+    "torch": "a release of PyTorch, like 2.6 or 2.6.0",
     "torch_name": "the image with the wheels, instead of pytorch_source:build_torch-TAG",
     "train_name": "the image to work in, instead of pytorch_source:train",
-    "update": "add what an existing .env does not set; of what it sets, only what --set names is changed",
+    "update": "add what an existing .env does not set; of what it sets, only what this call asks for is changed",
     "yes": "remove without asking",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -47,13 +48,34 @@ class Tables:
         """Return where the wheels of a release are: `form` index or find-links, `url` with {variant} in it."""
         return next(self._of_torch("indexes", torch))
 
+    def wheel_architectures(self, torch: str, cuda: str) -> Mapping[str, Any] | None:
+        """Return what the official wheels of a release were compiled for, by processor; None where nobody knows."""
+        minor = ".".join(cuda.split(".")[:2])
+        rows = self._of_torch("wheel_architectures", torch)
+        return next((row for row in rows if row["cuda"] in {minor, minor.split(".")[0]}), None)
+
+    def wheel_glibc(self, torch: str) -> str:
+        """Return the oldest glibc that the official wheels of a release run on."""
+        return str(next(self._of_torch("wheel_platforms", torch))["glibc"])
+
+    def distribution(self, image: str) -> Mapping[str, Any] | None:
+        """Return the row of the distribution that an image's name tells, None where it tells none."""
+        rows = self.rows["distributions"]
+        return next(
+            (row for row in rows if any(_names(image, f"{re.escape(word)}(?!\\d)") for word in row["names"])), None
+        )
+
+    def has_packages(self, image: str) -> bool:
+        """Return whether a build can install packages on an image, as far as its name tells."""
+        return not any(_names(image, str(word)) for word in self.rows["distributions.without_packages"])
+
     def source(self, table: str) -> str:
         """Return the first source of a table, with the file that has them all."""
         return f"{table} in cresset/data/compat.yaml, from {next(iter(self.sources.get(table, ())), 'your own file')}"
 
     def _of_torch(self, table: str, torch: str) -> Iterator[Mapping[str, Any]]:
         version = Version(torch)
-        return (row for row in self.rows[table] if SpecifierSet(row["torch"]).contains(version, prereleases=True))
+        return (row for row in self.rows[table] if _range(row["torch"]).contains(version, prereleases=True))
 
 
 def read(text: str, own: str = "", own_name: str = "misc/compat.yaml") -> Tables:
@@ -93,6 +115,16 @@ def release_of(tag: str) -> str:
     except InvalidVersion:
         return ""
     return str(version) if re.fullmatch(r"v?\d+\.\d+\.\d+", tag) else ""
+
+
+def _names(image: str, pattern: str) -> bool:
+    """Return whether a word of an image's name, its registry and path aside, is of a pattern; digits may follow."""
+    return bool(re.search(rf"(?<![a-z]){pattern}(?![a-z])", image.rsplit("/", maxsplit=1)[-1]))
+
+
+@lru_cache
+def _range(text: str) -> SpecifierSet:
+    return SpecifierSet(text)
 
 
 def _own(text: str, name: str) -> Mapping[str, Any]:

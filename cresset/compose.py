@@ -138,4 +138,9 @@ def _find(text: str, *path: str) -> Mapping[str, object]:
 
 def env_file_names(text: str) -> frozenset[str]:
     """Return the names that an `.env` file's text sets; their values are Compose's business."""
-    return frozenset(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_-]*)[ \t]*[=:]", text, re.MULTILINE))
+    return frozenset(env_file_entries(text))
+
+
+def env_file_entries(text: str) -> tuple[str, ...]:
+    """Return the names that an `.env` file's text sets, in its order, one that is set twice twice."""
+    return tuple(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_-]*)[ \t]*[=:]", text, re.MULTILINE))

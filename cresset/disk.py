@@ -46,7 +46,7 @@ def look(engine: Engine) -> Disk:
         CressetError: no daemon answers.
     """
     machine, root = engine.place()
-    return Disk(root=root, free=_free(root) if machine == platform.node() else None)
+    return Disk(root=root, free=free_at(machine, root))
 
 
 def check(disk: Disk, *, needed: int, is_first: bool) -> str:
@@ -69,6 +69,11 @@ def check(disk: Disk, *, needed: int, is_first: bool) -> str:
     if not is_first:
         return ""
     return f"{decimal(disk.free)} are free {place}; the first build takes about {decimal(needed)}. To {_REMEDY}."
+
+
+def free_at(machine: str, folder: str) -> int | None:
+    """Return the free bytes of the disk that holds a folder of a machine; None where that is not this one."""
+    return _free(folder) if machine == platform.node() else None
 
 
 def _free(folder: str) -> int | None:

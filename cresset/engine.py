@@ -182,6 +182,20 @@ class Engine:
             raise refusals.daemon_refusal(done.stderr)
         return None if done.returncode else json.loads(done.stdout) or {}
 
+    def has_image(self, reference: str) -> bool:
+        """Return whether an image is here; it is not where no daemon answers."""
+        return self._capture(["docker", "image", "inspect", "--format", "{{.Id}}", reference]).returncode == 0
+
+    def ask_registry(self, reference: str, *, seconds: float) -> str:
+        """Return `there` where an image's registry has it, `gone` where it says that it has not, else nothing."""
+        argv = ["docker", "buildx", "imagetools", "inspect", "--raw", reference]
+        try:
+            done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=seconds, errors="replace")
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        said = done.stderr.lower()
+        return "there" if not done.returncode else "gone" if ": not found" in said or "manifest unknown" in said else ""
+
     def output_of(self, reference: str, script: str) -> str:
         """Return what a shell script prints in a container of an image, which is removed afterwards."""
         argv = ["docker", "run", "--rm", "--network=none", "--user=0", "--entrypoint=sh", reference, "-c", script]

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
@@ -14,15 +14,18 @@ from rich.text import Text
 
 from cresset import (
     availability,
+    choice,
     compose,
     configuration,
     devices,
     dockerfile,
     env_file,
     files,
+    gate,
     hardware,
     host,
     inventory,
+    knowledge,
     override_file,
     settings,
 )
@@ -33,8 +36,10 @@ from cresset.dockerfile import Dockerfile
 from cresset.engine import Engine
 from cresset.env_file import Choice
 from cresset.errors import CressetError
+from cresset.wish import Wish
 
 COMPOSE_FILE = "docker-compose.yaml"
+_NOTHING = Wish()
 
 
 def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tuple[Configuration, Engine]:
@@ -104,34 +109,36 @@ def _has_env() -> bool:
     return bool((files.read(".env") or "").strip())
 
 
-def write_env(request: Request, *, console: Console, update: bool = False) -> None:
+def write_env(request: Request, *, console: Console, update: bool = False, wish: Wish = _NOTHING) -> None:
     """Write `.env` for this host; an existing one is never overwritten, at most added to.
 
     Args:
         request: the command line; what it sets is written too.
         console: where the choices are shown.
         update: add what an existing file lacks.
+        wish: what to choose a consistent set of versions for.
 
     Raises:
-        CressetError: an unknown service, a value that cannot be, a version that is not to be had.
+        CressetError: an unknown service, a value that cannot be, a version that is not to be had or goes with nothing.
     """
-    if request.dry_run:
-        _write_env(request, console=console, update=update)
+    # What goes with nothing is refused before anything is made; where somebody else wrote meanwhile, writing is.
+    if request.dry_run or wish.settings:
+        _write_env(request, console=console, update=update, wish=wish)
         return
     files.read(".env")  # one that cannot be read is refused before anything is made, even a lock
     with files.turn("env"):
-        _write_env(request, console=console, update=update)
+        _write_env(request, console=console, update=update, wish=wish)
 
 
-def _write_env(request: Request, *, console: Console, update: bool = False) -> None:
+def _write_env(request: Request, *, console: Console, update: bool = False, wish: Wish = _NOTHING) -> None:
     former = files.read(".env")
     blank = not (former or "").strip()
     if not blank and not update:
-        if request.overrides:
+        if request.overrides or wish.settings:
             raise CressetError(".env is there already and stays as it is", "edit it, or add --update to change it")
         console.print(".env is there already and stays as it is; --update adds what it lacks.")
         return
-    proposal = _propose(request, former or "")
+    proposal = _propose(request, former or "", wish)
     if request.dry_run:
         print(proposal.text)
         return
@@ -141,51 +148,81 @@ def _write_env(request: Request, *, console: Console, update: bool = False) -> N
 
 @dataclass(frozen=True, kw_only=True)
 class _Proposal:
-    """An `.env`: its text, what was chosen in it and why, the GPUs, and what the person should know besides."""
+    """An `.env`: its text, what was chosen in it and why, the GPUs, and what the person should know besides.
+
+    `asked` are the names of what was asked for: an existing file is changed there.
+    """
 
     text: str
     choices: dict[str, Choice]
     gpus: Sequence[hardware.Gpu]
     notes: list[str]
+    asked: Sequence[str] = ()
 
 
-def _propose(request: Request, former: str) -> _Proposal:
+def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     facts = host.look()
-    service = request.service or request.overrides.get("SERVICE") or _service(facts, former)
+    service = request.service or request.overrides.get("SERVICE") or _service(facts, former, wish)
     resolved, _ = load(Request(service=service, overrides=request.overrides), needs_env=False)
     usable, unusable = env_file.host_choices(facts, service=service, path=str(files.ROOT))
     system = env_file.system_choices(facts, shm_size=resolved["SHM_SIZE"])
-    cuda, too_old = _choose_cuda(facts, resolved)
-    cuda = env_file.choose_use_cuda(facts, service=service, wanted=resolved.values["USE_CUDA"]) or cuda
+    # Whoever names a CUDA wants it, if for another host.
+    no_cuda = env_file.choose_use_cuda(facts, service=service, wanted=resolved.values["USE_CUDA"])
+    without = [] if wish.cuda else no_cuda
+    planned = _settle(request, service, without, wish) if without else resolved
+    gpus = facts.gpus if planned["USE_CUDA"] == "1" else ()
+    versions = _choose_versions(planned, facts, wish)
+    cuda, too_old = ([], "") if versions else env_file.choose_cuda(gpus, planned.values["CUDA_VERSION"])
+    cuda = [*without, *cuda]
     # Which wheels there are depends on the CUDA.
-    planned = {**request.overrides, **{choice.name: choice.value for choice in cuda}}
-    settled, _ = load(Request(service=service, overrides=planned), needs_env=False) if cuda else (resolved, None)
+    settled = _settle(request, service, [*cuda, *versions], wish) if cuda or versions else resolved
+    if versions:
+        _, too_old = env_file.choose_cuda(gpus, replace(settled.values["CUDA_VERSION"], source=availability.CHOSEN))
     found, none_found = availability.choose_wheels(settled, facts)
+    if versions:
+        none_found = gate.after_choice(_settle(request, service, [*cuda, *versions, *found], wish), facts) or none_found
     # What was said for this host by hand, in the shell or on the command line, holds from now on.
     said = [
         Choice(name=value.name, value=value.value, reason=source)
         for source in ("shell", "--set")
         for value in resolved.values.values()
-        if value.source == source
+        if value.source == source and value.name not in wish.settings
     ]
-    capabilities = env_file.capability_choices(facts.gpus if resolved["USE_CUDA"] == "1" else ())
-    choices = {choice.name: choice for choice in (*usable, *system, *cuda, *capabilities, *found, *said)}
+    capabilities = env_file.capability_choices(gpus)
+    choices = {one.name: one for one in (*usable, *system, *cuda, *capabilities, *versions, *found, *said)}
+    asked = [one.name for one in choices.values() if one.name in {*request.overrides, *(v.name for v in versions)}]
     unset, _ = load(Request(service=service), needs_env=False, dotenv=False)
     defaults = configuration.defaults(unset.model, _read_recipes())
     if former.strip():
         text = env_file.add_missing(former, choices.values(), defaults)
-        for choice in said:
-            text = env_file.record(text, choice) if choice.reason == "--set" else text
+        for name in asked:
+            text = env_file.record(text, choices[name])
     else:
         text = env_file.compose_text(choices.values(), defaults)
     notes = [f"Warning: {warning}" for warning in (too_old, none_found) if warning]
     notes += _notes(facts)
     notes += [f"Not used: {odd.name} = {mask(odd.value)} ({odd.reason})." for odd in unusable]
-    return _Proposal(text=text, choices=choices, gpus=facts.gpus, notes=notes)
+    return _Proposal(text=text, choices=choices, asked=asked, gpus=facts.gpus, notes=notes)
 
 
-def _choose_cuda(facts: host.Host, resolved: Configuration) -> tuple[list[Choice], str]:
-    return env_file.choose_cuda(facts.gpus if resolved["USE_CUDA"] == "1" else (), resolved.values["CUDA_VERSION"])
+def _choose_versions(resolved: Configuration, facts: host.Host, wish: Wish) -> list[Choice]:
+    if not wish.settings:
+        return []
+    tables = knowledge.tables()
+    return choice.choose_for(resolved, tables=tables, wish=wish, gpus=facts.gpus, machine=facts.machine)
+
+
+def _settle(request: Request, service: str, choices: Sequence[Choice], wish: Wish) -> Configuration:
+    """Return the configuration that choices lead to; what --cuda, --python and --cca say counts as set by hand."""
+    planned = {**request.overrides, **{one.name: one.value for one in choices}}
+    settled, _ = load(Request(service=service, overrides=planned), needs_env=False)
+    by_hand = wish.settings - {"PYTORCH_VERSION_TAG"} | request.overrides.keys()
+    chosen = {one.name for one in choices} - by_hand
+    values = {
+        name: replace(value, source=availability.CHOSEN) if name in chosen else value
+        for name, value in settled.values.items()
+    }
+    return replace(settled, values=values)
 
 
 def _notes(facts: host.Host) -> list[str]:
@@ -204,23 +241,24 @@ def _notes(facts: host.Host) -> list[str]:
     return notes
 
 
-def _service(facts: host.Host, env_text: str) -> str:
+def _service(facts: host.Host, env_text: str, wish: Wish) -> str:
     if "SERVICE" in compose.env_file_names(env_text):
         return load(Request())[0].service.name
-    return "train" if facts.has_gpu else "cpu"
+    # Whoever names a CUDA wants it, if for another host.
+    return "train" if facts.has_gpu or wish.cuda else "cpu"
 
 
 def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> None:
     for gpu in proposal.gpus:
         console.print(Text(str(gpu)), soft_wrap=True)
-    new = [choice for choice in proposal.choices.values() if choice.name not in before or choice.reason == "--set"]
+    new = [one for one in proposal.choices.values() if one.name not in before or one.name in proposal.asked]
     console.print(("Added to .env:" if before else "Wrote .env:") if new else ".env lacks nothing.")
     table = Table.grid(padding=(0, 2))
     for _ in ("setting", "value", "reason"):
         table.add_column(overflow="fold")
-    for choice in new:
-        shown = Text(mask(choice.value) or "(none)")
-        table.add_row(f"  {choice.name}", shown, Text(choice.reason, style="dim"))
+    for one in new:
+        shown = Text(mask(one.value) or "(none)")
+        table.add_row(f"  {one.name}", shown, Text(one.reason, style="dim"))
     console.print(table)
     for note in proposal.notes:
         console.print(Text(note))

@@ -112,6 +112,16 @@ def look() -> Host:
     )
 
 
+def own_certificates() -> str:
+    """Return the certificates that this host trusts and an image does not, pip's setting aside; empty for none."""
+    return _ca_bundle(os.environ, "", hardware.system())
+
+
+def account() -> tuple[int, int]:
+    """Return the numbers of the person's account and of its group."""
+    return os.getuid(), _account()[1]
+
+
 def wheels(folder: str) -> tuple[str, ...]:
     """Return the file names of the wheels in a folder; none where there is no such folder."""
     # A link is sent to a build as it is, and what it leads to stays behind.

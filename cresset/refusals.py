@@ -17,24 +17,30 @@ def unusable(program: str, error: OSError) -> CressetError:
     return CressetError(f"{program} {reason}", "run: bash misc/setup.sh")
 
 
-def _folder() -> Path:
+def folder() -> Path:
     """Return docker's own folder, where it keeps its configuration, plugins, and what buildx remembers."""
     return Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
 
 
-def _is_foreign(folder: Path) -> bool:
+def _is_foreign(place: Path) -> bool:
     """Return whether something in a folder is another account's."""
-    found = ((Path(top), folders + names) for top, folders, names in os.walk(folder))
-    paths = [folder, *(top / name for top, names in found for name in names)]
+    found = ((Path(top), folders + names) for top, folders, names in os.walk(place))
+    paths = [place, *(top / name for top, names in found for name in names)]
     return any(os.path.lexists(path) and path.lstat().st_uid != os.geteuid() for path in paths)
 
 
 def refused_folder(text: str) -> CressetError | None:
     """Return what to tell a person whom docker's folder is closed to, as `sudo docker` leaves it; None otherwise."""
-    folder = _folder()
-    if f"{folder}" not in text or "permission denied" not in text.lower() or not _is_foreign(folder):
+    if f"{folder()}" not in text or "permission denied" not in text.lower():
         return None
-    whole = shlex.quote(str(folder)) if "DOCKER_CONFIG" in os.environ else "~/.docker"
+    return foreign_folder()
+
+
+def foreign_folder() -> CressetError | None:
+    """Return what to tell a person whose docker folder, or something in it, is another account's; None otherwise."""
+    if not _is_foreign(folder()):
+        return None
+    whole = shlex.quote(str(folder())) if "DOCKER_CONFIG" in os.environ else "~/.docker"
     return CressetError(
         f"{whole} is another account's, or something in it, as after `sudo docker`",
         f'make it yours: sudo chown -R "$USER": {whole}',

@@ -193,6 +193,20 @@ RENAMED = {
     },
     "USE_FFMPEG": "COMPANION_BUILD_FLAGS='USE_FFMPEG=1'",
 }
+# Compose's own, which `.env` may set: docs.docker.com/compose/how-tos/environment-variables/envvars.
+OF_COMPOSE = frozenset(
+    f"COMPOSE_{name}"
+    for name in (
+        "ANSI",
+        "CONVERT_WINDOWS_PATHS",
+        "ENV_FILES",
+        "FILE",
+        "IGNORE_ORPHANS",
+        "PARALLEL_LIMIT",
+        "PATH_SEPARATOR",
+        "REMOVE_ORPHANS",
+    )
+)
 # What to build or fetch: PyTorch first.
 TAGS = ("PYTORCH_VERSION_TAG", "TORCHVISION_VERSION_TAG", "TORCHAUDIO_VERSION_TAG", "TORCHTEXT_VERSION_TAG")
 
@@ -220,7 +234,7 @@ def refuse_misspelt(name: str, source: str) -> None:
     """
     if name in RENAMED:
         raise CressetError(f"{source}: {name} is an old name", f"write {RENAMED[name]}")
-    if near := get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85):
+    if name not in OF_COMPOSE and (near := get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85)):
         raise CressetError(f"{source}: there is no setting {name!r}", f"did you mean {near[0]}?")
 
 

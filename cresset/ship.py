@@ -24,7 +24,15 @@ from cresset.errors import CressetError
 SUMS = "SHA256SUMS"
 
 
-def wheels(resolved: Configuration, engine: Engine, *, dest: str, console: Console, mode: Mode = "auto") -> None:
+def wheels(
+    resolved: Configuration,
+    engine: Engine,
+    *,
+    dest: str,
+    console: Console,
+    mode: Mode = "auto",
+    force: bool = False,
+) -> None:
     """Put the wheels of the configuration into a folder of the host, with their checksums.
 
     Args:
@@ -33,6 +41,7 @@ def wheels(resolved: Configuration, engine: Engine, *, dest: str, console: Conso
         dest: the folder; a relative one begins at the checkout.
         console: where it is said how to install them.
         mode: as for `build.build`.
+        force: go past what is known to fail.
 
     Raises:
         CressetError: the build failed, or the folder cannot be written.
@@ -40,13 +49,13 @@ def wheels(resolved: Configuration, engine: Engine, *, dest: str, console: Conso
     place = (files.ROOT / dest).expanduser()
     if engine.dry_run:
         product = Product(name="the wheels", target="dist", folder=str(place))
-        builds.build(resolved, engine, console=console, mode=mode, product=product)
+        builds.build(resolved, engine, console=console, mode=mode, product=product, force=force)
         return
     try:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place, prefix=".cresset-") as folder:
             product = Product(name="the wheels", target="dist", folder=folder)
-            builds.build(resolved, engine, console=console, mode=mode, product=product)
+            builds.build(resolved, engine, console=console, mode=mode, product=product, force=force)
             found = sorted(Path(folder).rglob("*.whl"))
             for wheel in found:
                 shutil.move(wheel, place / wheel.name)

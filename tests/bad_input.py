@@ -339,6 +339,42 @@ MISTAKES = (
         says=f"HOST_ROOT (from --set): /{300 * 'x'} cannot be looked into: File name too long",
         hint="name another",
     ),
+    # What belongs together.
+    *(
+        Mistake(name=f"{' '.join(words)}", words=("env", "--update", *words), says=says, hint=hint)
+        for words, says, hint in (
+            (("--torch", "two"), "--torch: 'two' is no release", "like 2.6"),
+            (("--torch", "2.6", "--cuda", "12.7"), "--cuda: '12.7' is no CUDA", "like 12.4"),
+            (("--python", "2.7"), "PYTHON_VERSION (from --python): '2.7'", "3.6 or newer"),
+            (("--cca", "8,6"), "CCA (from --cca): '8,6'", "write 8.6"),
+            (("--torch", "2.6", "--set", "PYTORCH_VERSION_TAG=v2.6.0"), "--set PYTORCH_VERSION_TAG is", "leave one"),
+            (("--torch", "2.14", "--python", "3.9"), "PyTorch 2.14.1 and Python 3.9 do not", "3.10 to 3.14"),
+            (("--torch", "2.15", "--cca", "6.1"), "no CUDA that has official wheels serves 6.1", "BUILD_MODE=include"),
+            (
+                ("--service", "ngc", "--torch", "2.6"),
+                "the service ngc takes PyTorch from its base",
+                "another --service",
+            ),
+            (("--service", "cpu", "--cuda", "12.4"), "--cuda: the service cpu is without", "--service train"),
+        )
+    ),
+    Mistake(
+        name="a release of no table", words=("versions", "--torch", "0.4"), says="PyTorch 0.4.0 is not", hint="add"
+    ),
+    Mistake(name="no release", words=("versions", "--torch", "x"), says="--torch: 'x' is no release", hint="like 2.6"),
+    Mistake(
+        name="doctor of what", words=("doctor", "--service", "gpu"), says="there is no service", hint="cpu, deploy"
+    ),
+    *(
+        Mistake(name=f"what fails: {what}", words=(*BUILD, "--set", what), says=says, hint="--force")
+        for what, says in (
+            ("PYTHON_VERSION=3.9", "PyTorch 2.14.1 and Python 3.9 do not go together"),
+            ("TORCHVISION_VERSION_TAG=v0.20.1", "torchvision 0.20.1 and PyTorch 2.14.1 do not go together"),
+            ("CUDNN_VERSION=9", "nvidia/cuda:13.0.3-cudnn9-devel-ubuntu24.04 never was"),
+            ("DISTRO_VERSION=18.04", "nvidia/cuda:13.0.3-cudnn-devel-ubuntu18.04 never was"),
+            ("LINUX_DISTRO=alpine", "nvidia/cuda:13.0.3-cudnn-devel-alpine24.04 has neither apt nor dnf"),
+        )
+    ),
     # .env.
     *(
         Mistake(name=f".env is {what}, {' '.join(words)}", words=words, files={".env": content}, says=says, hint=hint)

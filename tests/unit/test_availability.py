@@ -95,3 +95,42 @@ def test_a_version_that_was_asked_for_and_is_not_there_is_refused_where_it_is_fe
 @pytest.mark.usefixtures("_alone")
 def test_a_nightly_is_left_to_the_build() -> None:
     assert chosen(configuration("--set", PYTORCH_FETCH_NIGHTLY="1")) == ({}, "")
+
+
+CHOSEN = {
+    "PYTORCH_VERSION_TAG": "v2.13.0",
+    "TORCHVISION_VERSION_TAG": "v0.28.0",
+    "TORCHAUDIO_VERSION_TAG": "v2.11.0",
+    "PYTHON_VERSION": "3.11",
+}
+
+
+def test_a_chosen_companion_that_is_not_to_be_had_is_left_out(house: list[str]) -> None:
+    house.append(WHEEL)
+    choices, warning = chosen(configuration(availability.CHOSEN, **CHOSEN))
+    assert {name: choices[name] for name in ("TORCHVISION_VERSION_TAG", "TORCHAUDIO_VERSION_TAG")} == {
+        "TORCHVISION_VERSION_TAG": "",
+        "TORCHAUDIO_VERSION_TAG": "",
+    }
+    assert warning == ""
+
+
+def test_a_chosen_release_that_nobody_can_be_asked_for_is_a_warning_and_stays_whole(house: list[str]) -> None:
+    choices, warning = chosen(configuration(availability.CHOSEN, **CHOSEN))
+    assert house == []
+    assert "does not answer: whether it is to be had there is not known" in warning
+    assert choices.keys().isdisjoint(CHOSEN.keys() - {"PYTHON_VERSION"})
+
+
+def test_a_chosen_release_that_the_index_has_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "answers", lambda *_, **__: True)
+    monkeypatch.setattr(host, "wheels", lambda _: ())
+    monkeypatch.setattr(host, "fetch", lambda *_, **__: "")
+    with pytest.raises(CressetError, match="has none either"):
+        chosen(configuration(availability.CHOSEN, **CHOSEN))
+
+
+def test_a_chosen_python_gives_way_to_that_of_a_base_that_is_made_here(house: list[str]) -> None:
+    house.append(WHEEL)
+    choices, _ = chosen(configuration(availability.CHOSEN, **{**CHOSEN, "PYTHON_VERSION": "3.13"}))
+    assert choices["PYTHON_VERSION"] == "3.11"

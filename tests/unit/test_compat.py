@@ -10,7 +10,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from cresset import compat, forms, hardware, plain_yaml
+from cresset import compat, env_file, forms, hardware, plain_yaml
 from cresset.errors import CressetError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,3 +74,46 @@ def test_a_capability_is_what_the_tables_source_reads(item: str) -> None:
 def test_the_oldest_drivers_are_those_of_the_table() -> None:
     for row in TABLES.rows["toolkits.drivers"]:
         assert hardware.oldest_driver(f"{row['cuda']}.0") == int(row["driver"])
+
+
+def test_the_pythons_of_the_distributions_are_known_in_one_way() -> None:
+    for name, python in env_file.PYTHON_OF.items():
+        row = TABLES.distribution(f"debian:{name}-slim" if ":" not in name else name)
+        assert row, name
+        assert row["python"] == python
+
+
+@pytest.mark.parametrize(
+    ("image", "system"),
+    [
+        ("nvidia/cuda:13.0.3-cudnn-devel-ubuntu24.04", "ubuntu24.04"),
+        ("debian:bookworm-slim", "debian12"),
+        ("cresset-base:trixie", "debian13"),
+        ("registry.example.org/team/base:jammy-1", "ubuntu22.04"),
+        ("registry.example.org/jammy/base:1", ""),
+        ("ignoble:1", ""),
+        ("nvidia/cuda:13.0.3-cudnn-devel-rockylinux9", "rhel9"),
+        ("nvidia/cuda:13.0.3-cudnn-devel-ubi10", "rhel10"),
+        ("rockylinux/rockylinux:9.4-minimal", "rhel9"),
+        ("amazonlinux:2", "amzn2"),
+        ("amazonlinux:2023", ""),
+    ],
+)
+def test_a_distribution_is_told_by_a_word_of_the_name(image: str, system: str) -> None:
+    assert (TABLES.distribution(image) or {}).get("system", "") == system
+
+
+@pytest.mark.parametrize(
+    ("image", "has_packages"),
+    [
+        ("nvidia/cuda:13.0.3-cudnn-devel-rockylinux9", True),
+        ("nvidia/cuda:13.0.0-cudnn-devel-opensuse15", False),
+        ("python:3.12-alpine3.20", False),
+        ("nvidia/cuda:12.9.0-devel-azl3", False),
+        ("alpinist:1", True),
+        ("alpine/debian:12", True),
+        ("debian:bookworm-slim", True),
+    ],
+)
+def test_where_packages_can_be_installed_is_told_by_a_word_of_the_name(image: str, *, has_packages: bool) -> None:
+    assert TABLES.has_packages(image) == has_packages

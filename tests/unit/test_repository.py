@@ -29,11 +29,12 @@ FLOORS = (
     {"devices", "files", "forms", "host", "plain_yaml", "processes", "rawjson", "refusals", "shell_words", "vertex"},
     {"compose", "engine", "instructions", "progress", "settings", "wheels"},
     {"bake", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements", "transcript"},
-    {"combination", "configuration", "display", "sources"},
-    {"env_file", "family"},
-    {"availability"},
+    {"combination", "configuration", "display", "findings", "knowledge", "sources"},
+    {"bases", "doctor_engine", "doctor_host", "env_file", "family", "wish"},
+    {"availability", "choice", "doctor_versions", "probes"},
+    {"doctor", "gate", "pairings"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
-    {"build_family", "command_line", "jupyter", "matrix", "ship"},
+    {"build_family", "checkup", "command_line", "jupyter", "matrix", "ship"},
     {"tasks"},
 )
 # Known to the last stages only, or to no stage at all.

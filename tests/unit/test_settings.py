@@ -119,3 +119,8 @@ def test_every_old_name_has_a_new_one_that_there_is() -> None:
 @pytest.mark.parametrize("name", ["CC", "CCC"])
 def test_on_the_command_line_the_seeds_name_of_the_capability_is_understood(name: str) -> None:
     assert settings.parse_assignments([f"{name}=8.6"]) == {"CCA": "8.6"}
+
+
+@pytest.mark.parametrize("name", sorted(settings.OF_COMPOSE))
+def test_what_compose_itself_reads_is_no_misspelt_setting(name: str) -> None:
+    settings.refuse_misspelt(name, ".env")

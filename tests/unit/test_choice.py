@@ -1,0 +1,267 @@
+"""One number is enough: what goes with a release of PyTorch, and with this host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given as hypothesis_given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from cresset import bases, choice, combination, hardware, wish
+from cresset.choice import Surroundings
+from cresset.combination import Verdict
+from cresset.configuration import Request
+from cresset.errors import CressetError
+from cresset.hardware import Gpu
+from cresset.wish import Wish
+from tests.unit.a_configuration import TABLES, gpu, settings
+
+RELEASES = TABLES.rows["releases"]
+
+
+def choose(asked: Wish, given: Mapping[str, str] | None = None, gpus: tuple[Gpu, ...] = ()) -> dict[str, str]:
+    """Return what is chosen."""
+    around = Surroundings(values=settings(given or {}), given=frozenset(given or ()), gpus=gpus)
+    return {one.name: one.value for one in choice.choose(TABLES, asked, around)}
+
+
+def judged(given: Mapping[str, str], status: str = "known bad") -> list[Verdict]:
+    """Return what the tables have against settings."""
+    values = settings(given)
+    found = [*combination.judge(TABLES, values), *bases.judge(TABLES, values)]
+    return [one for one in found if one.status == status]
+
+
+def cudas(release: Mapping[str, list[str]]) -> list[str]:
+    return [re.sub(r"cu(\d+)(\d)", r"\1.\2", label) for label in release["cuda"]]
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda row: row["torch"])
+def test_every_release_with_every_cuda_of_its_wheels_makes_a_whole(release: Mapping[str, list[str]]) -> None:
+    for cuda in ["", *cudas(release)]:
+        found = choose(Wish(torch=str(release["torch"]), cuda=cuda))
+        assert judged(found) == []
+        # What was chosen is known to be right, not merely not known to be wrong.
+        assert judged(found, "unknown") == []
+        assert found["CUDA_VERSION"].startswith(cuda)
+        assert found["PYTORCH_VERSION_TAG"] == f"v{release['torch']}"
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda row: row["torch"])
+def test_every_release_is_compiled_with_something(release: Mapping[str, list[str]]) -> None:
+    found = choose(Wish(torch=str(release["torch"]), cca="7.5"), {"BUILD_MODE": "include"})
+    assert judged({"BUILD_MODE": "include", **found}) == []
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_given(
+    release=st.sampled_from([row["torch"] for row in RELEASES]),
+    capability=st.sampled_from([row["cca"] for row in TABLES.rows["gpus"]]),
+    driver=st.sampled_from(["450.80.02", "470.82.01", "535.104.05", "570.124.06", "580.65.06", "610.43.02"]),
+    mode=st.sampled_from(["exclude", "include"]),
+)
+def test_whatever_the_host_nothing_is_chosen_that_is_known_to_fail(
+    release: str, capability: str, driver: str, mode: str
+) -> None:
+    given = {"BUILD_MODE": mode}
+    found = choose(Wish(torch=release), given, (gpu(capability, driver=driver),))
+    # `invoke env` writes the host's own into CCA.
+    assert [one for one in judged({**given, **found, "CCA": ""}) if one.check != "toolkit-arch"] == []
+    usable = [cuda for cuda in cudas(TABLES.release(release) or {}) if hardware.serves(driver, cuda)]
+    if mode == "exclude" and any(
+        combination.covers(" ".join((TABLES.wheel_architectures(release, cuda) or {}).get("x86_64", ())), capability)
+        for cuda in usable
+    ):
+        assert hardware.serves(driver, found["CUDA_VERSION"])
+
+
+# The sets that earlier templates wrote down.
+SEEDS = (
+    (
+        Wish(torch="1.9.1", python="3.9"),
+        {"TORCHVISION_VERSION_TAG": "v0.10.1", "TORCHTEXT_VERSION_TAG": "v0.10.1", "TORCHAUDIO_VERSION_TAG": "v0.9.1"},
+    ),
+    (
+        Wish(torch="1.9.1", cuda="10.2", python="3.9"),
+        {"CUDA_VERSION": "10.2", "PYTHON_VERSION": "3.9", "TORCHVISION_VERSION_TAG": "v0.10.1"},
+    ),
+    (
+        Wish(torch="1.13.0", cuda="11.7.1", python="3.10", cca="8.6"),
+        {
+            "TORCHVISION_VERSION_TAG": "v0.14.0",
+            "LINUX_DISTRO": "ubuntu",
+            "DISTRO_VERSION": "22.04",
+            "CUDA_VERSION": "11.7.1",
+            "CUDNN_VERSION": "8",
+            "CCA": "8.6",
+        },
+    ),
+    (
+        Wish(torch="1.7.1", cuda="11.0"),
+        {"TORCHVISION_VERSION_TAG": "v0.8.2", "TORCHAUDIO_VERSION_TAG": "v0.7.2", "CUDA_VERSION": "11.0.3"},
+    ),
+)
+
+
+@pytest.mark.parametrize(("asked", "written"), SEEDS, ids=lambda value: getattr(value, "torch", ""))
+def test_the_sets_of_earlier_templates_are_chosen(asked: Wish, written: dict[str, str]) -> None:
+    found = choose(asked)
+    assert {name: found[name] for name in written} == written
+    assert judged(found) == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {
+            "PYTORCH_VERSION_TAG": "v1.13.0",
+            "TORCHVISION_VERSION_TAG": "v0.14.0",
+            "TORCHAUDIO_VERSION_TAG": "",
+            "DISTRO_VERSION": "22.04",
+            "CUDA_VERSION": "11.7.1",
+            "CUDNN_VERSION": "8",
+            "PYTHON_VERSION": "3.10",
+            "CCA": "8.6",
+        },
+        {
+            "PYTORCH_VERSION_TAG": "v1.9.1",
+            "TORCHVISION_VERSION_TAG": "v0.10.1",
+            "TORCHTEXT_VERSION_TAG": "v0.10.1",
+            "TORCHAUDIO_VERSION_TAG": "v0.9.1",
+            "DISTRO_VERSION": "18.04",
+            "CUDA_VERSION": "10.2",
+            "CUDNN_VERSION": "8",
+            "PYTHON_VERSION": "3.9",
+            "CCA": "7.5",
+        },
+    ],
+    ids=["1.13.0 on Ubuntu 22.04", "1.9.1 for CUDA 10.2"],
+)
+@pytest.mark.parametrize("mode", ["exclude", "include"])
+def test_the_sets_of_earlier_templates_are_not_known_to_fail(written: dict[str, str], mode: str) -> None:
+    assert judged({**written, "BUILD_MODE": mode}) == []
+
+
+def test_the_newest_that_exists_is_taken_and_said_why() -> None:
+    around = Surroundings(values=settings({}))
+    found = {one.name: (one.value, one.reason) for one in choice.choose(TABLES, Wish(torch="2.6"), around)}
+    assert found["PYTORCH_VERSION_TAG"] == ("v2.6.0", "--torch")
+    assert found["TORCHVISION_VERSION_TAG"] == ("v0.21.0", "made for v2.6.0")
+    assert found["TORCHTEXT_VERSION_TAG"] == ("", "none is known for v2.6.0")
+    assert found["CUDA_VERSION"] == ("12.6.3", "the newest that has official wheels")
+    assert found["DISTRO_VERSION"][0] == "24.04"
+    assert found["PYTHON_VERSION"] == ("3.12", "the one that ubuntu24.04 has")
+
+
+def test_a_minor_cuda_becomes_its_newest_patch_with_an_image() -> None:
+    assert choose(Wish(torch="2.6", cuda="12.4"))["CUDA_VERSION"] == "12.4.1"
+    assert choose(Wish(torch="2.4", cuda="12.1"))["DISTRO_VERSION"] == "22.04"
+    assert choose(Wish(torch="2.5", cuda="11.8"))["CUDNN_VERSION"] == "8"
+
+
+def test_the_driver_of_the_host_is_respected() -> None:
+    found = choose(Wish(torch="2.14"), gpus=(gpu("8.6", driver="535.104.05"),))
+    assert found["CUDA_VERSION"] == "12.6.3"
+
+
+def test_the_gpus_of_the_host_are_respected() -> None:
+    assert choose(Wish(torch="2.14"), gpus=(gpu("6.1"),))["CUDA_VERSION"] == "12.6.3"
+    assert choose(Wish(torch="2.10"), gpus=(gpu("6.1"), gpu("8.6", index=1)))["CUDA_VERSION"] == "12.6.3"
+    assert choose(Wish(torch="2.7"), gpus=(gpu("12.0"),))["CUDA_VERSION"] == "12.8.1"
+
+
+def test_where_this_host_can_run_none_of_them_the_newest_is_taken() -> None:
+    assert choose(Wish(torch="2.15"), gpus=(gpu("6.1", driver="470.82.01"),))["CUDA_VERSION"] == "13.2.1"
+
+
+def test_compute_capabilities_by_hand_count_instead_of_the_hosts() -> None:
+    assert choose(Wish(torch="2.14", cca="6.1"), gpus=(gpu("12.0"),))["CUDA_VERSION"] == "12.6.3"
+    assert choose(Wish(torch="2.14", cca="12.0"), gpus=(gpu("6.1"),))["CUDA_VERSION"] == "13.2.1"
+
+
+def test_an_old_gpu_with_a_new_release_has_to_be_compiled_for() -> None:
+    with pytest.raises(CressetError, match=r"no CUDA that has official wheels serves 6\.1") as refused:
+        choose(Wish(torch="2.15", cca="6.1"))
+    assert "BUILD_MODE=include" in refused.value.hint
+    assert choose(Wish(torch="2.15", cca="6.1"), {"BUILD_MODE": "include"})["CUDA_VERSION"] == "12.9.2"
+
+
+def test_what_can_be_compiled_by_no_cuda_is_refused() -> None:
+    with pytest.raises(CressetError, match=r"compiles PyTorch 2\.15\.0 serves 3\.5") as refused:
+        choose(Wish(torch="2.15", cca="3.5"), {"BUILD_MODE": "include"})
+    assert "invoke versions" in refused.value.hint
+
+
+def test_the_compiler_decides_the_distribution_of_a_source_build() -> None:
+    found = choose(Wish(torch="2.14", cuda="12.6.3", cca="8.6"), {"BUILD_MODE": "include"})
+    assert found["DISTRO_VERSION"] == "24.04"
+    found = choose(Wish(torch="1.12", cuda="11.4.1", cca="8.6"), {"BUILD_MODE": "include"})
+    assert found["DISTRO_VERSION"] == "20.04"
+
+
+def test_what_is_given_by_hand_wins() -> None:
+    given = {"DISTRO_VERSION": "22.04", "TORCHAUDIO_VERSION_TAG": ""}
+    found = choose(Wish(torch="2.6"), given)
+    assert found.keys().isdisjoint(given)
+    assert found["PYTHON_VERSION"] == "3.10"
+    assert choose(Wish(torch="2.12"), {"DISTRO_VERSION": "20.04"}, ())["CUDA_VERSION"] == "12.6.3"
+    assert "CUDA_VERSION" not in choose(Wish(torch="2.6"), {"CUDA_VERSION": "11.8.0"})
+
+
+def test_an_image_of_ones_own_stays() -> None:
+    found = choose(Wish(torch="2.6"), {"BUILD_IMAGE": "registry.example.org/team/base:jammy"})
+    assert found.keys().isdisjoint({"BUILD_IMAGE", "TRAIN_IMAGE", "DISTRO_VERSION", "CUDNN_VERSION"})
+    assert found["PYTHON_VERSION"] == "3.10"
+
+
+def test_deleted_images_are_not_needed_for_wheels_and_come_back_for_others() -> None:
+    old = choose(Wish(torch="1.9.1", cuda="10.2"))
+    assert old["BUILD_IMAGE"] == old["TRAIN_IMAGE"] == "ubuntu:20.04"
+    around = Surroundings(values=settings(old))
+    new = {one.name: one.value for one in choice.choose(TABLES, Wish(torch="2.6"), around)}
+    assert new["BUILD_IMAGE"] == "nvidia/cuda:12.6.3-cudnn-devel-ubuntu24.04"
+
+
+def test_without_cuda_the_plain_base_decides() -> None:
+    given = {"USE_CUDA": "0", "BUILD_IMAGE": "debian:bookworm-slim"}
+    found = choose(Wish(torch="2.6"), given)
+    assert found["PYTHON_VERSION"] == "3.11"
+    assert found.keys().isdisjoint({"CUDA_VERSION", "DISTRO_VERSION"})
+    assert choose(Wish(torch="1.8"), given)["PYTHON_VERSION"] == "3.9"
+
+
+def test_a_release_that_is_not_in_the_tables_goes_on_alone() -> None:
+    found = choose(Wish(torch="2.99"))
+    assert found["PYTORCH_VERSION_TAG"] == "v2.99.0"
+    assert found["TORCHVISION_VERSION_TAG"] == found["TORCHAUDIO_VERSION_TAG"] == ""
+    assert found.keys().isdisjoint({"CUDA_VERSION", "PYTHON_VERSION"})
+
+
+def test_a_python_or_a_capability_alone_changes_nothing_else() -> None:
+    assert choose(Wish(python="3.13")) == {"PYTHON_VERSION": "3.13"}
+    assert "PYTORCH_VERSION_TAG" not in choose(Wish(cca="8.6"))
+
+
+@pytest.mark.parametrize("torch", ["two", "2", "2.6.0.1", "2.6rc1", "main", "latest", "v", "2.6.0+cu124"])
+def test_what_is_no_release_is_refused(torch: str) -> None:
+    with pytest.raises(CressetError, match="is no release of PyTorch"):
+        choose(Wish(torch=torch))
+
+
+@pytest.mark.parametrize("cuda", ["12", "12.7", "cu124", "12.4.1.0", "twelve", "13.9"])
+def test_what_is_no_cuda_is_refused(cuda: str) -> None:
+    with pytest.raises(CressetError, match="is no CUDA that the tables know"):
+        choose(Wish(torch="2.6", cuda=cuda))
+
+
+def test_options_are_checked_as_settings_are() -> None:
+    with pytest.raises(CressetError, match="--python"):
+        wish.read(Request(), torch="", cuda="", python="2.7", cca="")
+    with pytest.raises(CressetError, match="--cca"):
+        wish.read(Request(), torch="", cuda="", python="", cca="8,6")
+    with pytest.raises(CressetError, match="--set CUDA_VERSION is asked for by an option of its own"):
+        wish.read(Request(overrides={"CUDA_VERSION": "12.4.1"}), torch="", cuda="12.4", python="", cca="")
+    assert wish.read(Request(), torch="", cuda="", python="", cca="").settings == frozenset()

@@ -1,0 +1,77 @@
+"""The table for people, and what of it a host can run."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cresset import hardware, pairings
+from cresset.errors import CressetError
+from cresset.hardware import Gpu
+from tests.unit.a_configuration import TABLES, gpu
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, *gpus: Gpu, torch: str = "", complaint: str = "") -> str:
+    monkeypatch.setattr(hardware, "gpus", lambda: (gpus, complaint))
+    printed = io.StringIO()
+    pairings.show(console=Console(file=printed, width=200), torch=torch)
+    return printed.getvalue()
+
+
+def test_every_release_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(monkeypatch, complaint="it says so")
+    for row in TABLES.rows["releases"]:
+        assert f"\n{row['torch']} " in text
+    assert "No NVIDIA GPU answers here: it says so." in text
+    assert "2.6.0    0.21.0       2.6.0       -          3.9 to 3.13   12.6 12.4 11.8" in text
+    assert "here" not in text.splitlines()[1]
+
+
+def test_what_this_host_can_run_is_in_the_last_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(monkeypatch, gpu("6.1", driver="535.104.05"))
+    lines = {line.split()[0]: line for line in text.splitlines() if line[:1].isdigit()}
+    assert lines["2.14.1"].split()[-4:] == ["13.2", "13.0", "12.6", "12.6"]
+    assert lines["2.15.0"].split()[-1] == "-"
+
+
+@pytest.mark.parametrize(
+    ("torch", "cuda", "capability", "driver", "runs"),
+    [
+        ("2.14.1", "13.0", "8.6", "580.65.06", True),
+        ("2.14.1", "13.0", "8.6", "570.124.06", False),
+        ("2.14.1", "13.0", "6.1", "580.65.06", False),
+        ("2.14.1", "12.6", "6.1", "580.65.06", True),
+        ("2.7.0", "12.6", "12.0", "580.65.06", False),
+        # Nobody says what it was compiled for, but no CUDA 13 compiles for that.
+        ("2.15.0", "13.0", "6.1", "580.65.06", False),
+        ("2.15.0", "13.0", "8.6", "580.65.06", True),
+        # A driver that is too old to say what its GPU is.
+        ("2.7.0", "11.8", "", "450.80.02", True),
+    ],
+)
+def test_a_wheel_runs_where_driver_and_gpu_allow_it(
+    torch: str, cuda: str, capability: str, driver: str, *, runs: bool
+) -> None:
+    assert pairings.is_for(TABLES, torch, cuda, (gpu(capability, driver=driver),), "x86_64") == runs
+
+
+def test_one_release_is_shown_with_its_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(monkeypatch, gpu("8.6"), torch="2.6")
+    assert "PyTorch 2.6.0 goes with TorchVision 0.21.0, TorchAudio 2.6.0, and Python 3.9 to 3.13." in text
+    assert "CUDA 12.4: driver 525 or newer; nvidia/cuda:12.4.1-cudnn-devel-ubuntu22.04" in text
+    assert "the wheel has code for 3.7 5.0 6.0 7.0 7.5 8.0 8.6 9.0" in text
+    assert text.count("this host can run it") == 3
+
+
+def test_an_old_release_is_shown_without_images_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(monkeypatch, torch="1.9.1")
+    assert "CUDA 10.2: driver 440.33.01 or newer; NVIDIA has deleted its images" in text
+    assert "TorchText 0.10.1" in text
+    assert "Compiling it takes CUDA 9.2 to 11.4." in text
+
+
+def test_a_release_that_is_not_in_the_tables_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CressetError, match=r"PyTorch 2\.99\.0 is not in the tables, whose newest is 2\.15\.0"):
+        shown(monkeypatch, torch="2.99")
