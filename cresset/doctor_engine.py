@@ -14,6 +14,8 @@ from cresset.findings import Facts, Finding, Project
 _PER_JOB = {"1": 6 * 2**30, "0": 2 * 2**30}
 # What a compiler cache of PyTorch needs to be of use; misc/image/compile.sh lets it grow to 50 GB.
 _COMPILER_CACHE = 50_000_000_000
+# The services that are there for GPUs.
+_FOR_GPUS = {"train", "full"}
 _SETUP = "run: bash misc/setup.sh"
 
 
@@ -57,6 +59,10 @@ def gpu_runtime(facts: Facts, project: Project) -> Iterator[Finding]:
         if machine.gpus:
             message, hint = f"the service {name} uses no GPU, and this host has some", "with them: --service train"
             yield Finding(check="gpu-runtime", severity="info", message=message, hint=hint)
+        elif name in _FOR_GPUS:
+            message = f"USE_CUDA=0: the service {name} is without CUDA, and this host has no GPU"
+            hint = "the same for the CPU alone: --service cpu; for a GPU elsewhere: --set USE_CUDA=1"
+            yield Finding(check="gpu-runtime", severity="warning", message=message, hint=hint)
     elif facts.docker.version and facts.docker.knows_gpus:
         yield Finding(check="gpu-runtime", severity="ok", message="the engine gives containers GPUs")
     elif machine.gpus:

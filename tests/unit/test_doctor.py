@@ -55,6 +55,7 @@ ROWS: tuple[Row, ...] = (
     ("docker-config", {}, {}, {"docker_config": "config.json is no JSON"}, "error", "config.json.old"),
     ("docker-config", {}, {}, {"helpers": ("docker-credential-x",)}, "warning", "docker-credential-x"),
     ("gpu-runtime", CPU, {}, {"gpus": (gpu("8.6"),)}, "info", "--service train"),
+    ("gpu-runtime", {"USE_CUDA": "0"}, {"knows_gpus": False}, {}, "warning", "--set USE_CUDA=1"),
     ("gpu-runtime", {}, {"knows_gpus": False}, {"gpus": (gpu("8.6"),)}, "error", "NVIDIA's toolkit"),
     ("gpu-runtime", {}, {"knows_gpus": False}, {"gpu_complaint": "no devices"}, "error", "nvidia-smi says no devices"),
     ("driver", {}, {}, {"gpus": (gpu("8.6", driver="535.104.05"),)}, "error", "needs driver 580 or newer"),
