@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from packaging.version import Version
@@ -46,10 +46,16 @@ def systems(row: Mapping[str, Any]) -> Sequence[str]:
     return sorted((name for name in row["systems"] if name.startswith("ubuntu")), reverse=True)
 
 
-def judge(tables: Tables, values: Mapping[str, str]) -> list[Verdict]:
-    """Return what the tables say of the base images, their distribution and its compiler."""
+def judge(tables: Tables, values: Mapping[str, str], *, images: Collection[str] = ()) -> list[Verdict]:
+    """Return what the tables say of the base images, their distribution and its compiler.
+
+    Args:
+        tables: what is known.
+        values: the settings.
+        images: the base images that count; those of building and training, if none is named.
+    """
     found: list[Verdict] = []
-    for image in dict.fromkeys((values["BUILD_IMAGE"], values["TRAIN_IMAGE"])):
+    for image in sorted(images) or dict.fromkeys((values["BUILD_IMAGE"], values["TRAIN_IMAGE"])):
         found += _tag(tables, image)
         found += _distribution(tables, image, values)
     system = tables.distribution(values["BUILD_IMAGE"])

@@ -77,7 +77,13 @@ class Configuration:
     @property
     def has_torch_by_tag(self) -> bool:
         """Whether the versions of PyTorch and its companions are those of the settings."""
-        return set(settings.TAGS) <= {argument.name for argument in self.recipe.arguments}
+        stages = dockerfile.needed(self.recipe, self.service.build.get("target", ""), self.service.arguments)
+        return "PYTORCH_VERSION_TAG" in {argument.name for stage in stages for argument in stage.arguments}
+
+    @property
+    def base_images(self) -> frozenset[str]:
+        """What the service's stages begin with."""
+        return dockerfile.bases(self.recipe, self.service.build.get("target", ""), self.service.arguments)
 
     def __getitem__(self, name: str) -> str:
         """Return a setting's value."""

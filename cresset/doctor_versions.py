@@ -26,7 +26,10 @@ def versions(facts: Facts, project: Project) -> Iterator[Finding]:
         combination.require(values)
     except CressetError as error:
         yield Finding(check="toolkit-arch", severity="error", message=str(error), hint=error.hint)
-    for verdict in (*combination.judge(facts.tables, values), *bases.judge(facts.tables, values)):
+    for verdict in (
+        *combination.judge(facts.tables, values),
+        *bases.judge(facts.tables, values, images=project.presence),
+    ):
         if verdict.check == "base-image":
             yield from _base_image(project, verdict)
         else:

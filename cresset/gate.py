@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from rich.console import Console
 from rich.text import Text
@@ -71,7 +71,7 @@ def before_build(
         judged = [one for one in _judge(tables, values) if one.check not in _OF_COMPILING]
     else:
         combination.require(values)
-        judged = _judge(tables, values)
+        judged = _judge(tables, values, images=resolved.base_images)
     known = [one for one in judged if one.status == "known bad" and not _is_excused(one, resolved, engine)]
     if known and not force:
         raise CressetError(known[0].message, f"{known[0].hint} ({known[0].source}); {_FORCE}")
@@ -100,8 +100,8 @@ def before_start(resolved: Configuration, *, console: Console, force: bool = Fal
         console.print(Text(f"{said}: {finding.message}", style="yellow"), soft_wrap=True)
 
 
-def _judge(tables: Tables, values: Mapping[str, str]) -> list[Verdict]:
-    return [*combination.judge(tables, values), *bases.judge(tables, values)]
+def _judge(tables: Tables, values: Mapping[str, str], *, images: Collection[str] = ()) -> list[Verdict]:
+    return [*combination.judge(tables, values), *bases.judge(tables, values, images=images)]
 
 
 def _is_excused(verdict: Verdict, resolved: Configuration, engine: Engine) -> bool:
@@ -110,8 +110,7 @@ def _is_excused(verdict: Verdict, resolved: Configuration, engine: Engine) -> bo
         return bool(host.wheels(str(files.ROOT / resolved["WHEELHOUSE"])))
     if verdict.check != "base-image" or engine.dry_run:
         return False
-    named = {resolved["BUILD_IMAGE"], resolved["TRAIN_IMAGE"]}
-    return all(engine.labels(image) is not None for image in named if image in verdict.message)
+    return all(engine.labels(image) is not None for image in resolved.base_images if image in verdict.message)
 
 
 def _warnings(tables: Tables, resolved: Configuration, judged: list[Verdict], *, is_compiled: bool) -> list[str]:

@@ -141,8 +141,7 @@ def _owner(path: str) -> int | None:
 
 def _project(resolved: Configuration) -> Project:
     engine = Engine()
-    names = ("BUILD_IMAGE", "TRAIN_IMAGE") if resolved.has_torch_by_tag else ("NGC_IMAGE",)
-    images = dict.fromkeys(resolved[name] for name in names)
+    images = sorted(resolved.base_images)
     with ThreadPoolExecutor() as pool:
         here = {image: pool.submit(engine.has_image, image) for image in (*images, resolved.service.image)}
         asked = {

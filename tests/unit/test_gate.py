@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from rich.console import Console
 
 from cresset import gate, hardware
 from cresset.bake import Product
+from cresset.compose import Service
 from cresset.configuration import Configuration, Value
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
@@ -41,7 +41,8 @@ def configuration(given: dict[str, str], sources: dict[str, str] | None = None) 
         name: Value(name=name, value=value, source=(sources or {}).get(name, "default"), help="")
         for name, value in settings(given).items()
     }
-    service: Any = SimpleNamespace(name="train", reserves_gpus=True)
+    build = {"target": "train", "args": given}
+    service = Service(name="train", image="cresset:train", build=build, reserves_gpus=True)
     return Configuration(service=service, model=None, recipe=RECIPE, values=rows)  # type: ignore[arg-type]
 
 
@@ -177,3 +178,22 @@ def test_a_choice_is_checked_too() -> None:
     # The host of the tests has a wheelhouse.
     other = {"CUDA_VERSION": "12.4.1", "DISTRO_VERSION": "22.04"}
     assert gate.after_choice(configuration(other), HOST) == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "has_torch", "images"),
+    [
+        ("train", True, {"build:1", "train:1"}),
+        ("deploy", True, {"build:1", "deploy:1"}),
+        ("devel", False, {"build:1"}),
+        ("simple", False, {"simple:1"}),
+    ],
+)
+def test_what_is_asked_of_the_tables_is_what_the_service_is_built_from(
+    target: str, *, has_torch: bool, images: set[str]
+) -> None:
+    given = {f"{name.upper()}_IMAGE": f"{name}:1" for name in ("build", "train", "deploy", "simple")}
+    resolved = configuration(given)
+    chosen = replace(resolved, service=replace(resolved.service, build={"target": target, "args": given}))
+    assert chosen.has_torch_by_tag == has_torch
+    assert chosen.base_images == images
