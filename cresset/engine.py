@@ -13,13 +13,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from cresset import processes, refusals
 from cresset.errors import CressetError
 
 # Stable image ids on every store, and no question about folders outside the checkout: named contexts are there.
 _BUILDX = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
-_INFO = ("docker", "info", "--format", "{{.ServerVersion}}\t{{.Name}}\t{{.DockerRootDir}}")
+_INFO = ("docker", "info", "--format", "{{.ServerVersion}}\t{{.Name}}\t{{.DockerRootDir}}\t{{.ID}}\t{{.Driver}}")
 _COMPOSE_VERSION = ("docker", "compose", "version", "--short")
 
 
@@ -144,7 +145,7 @@ class Engine:
         Raises:
             CressetError: no daemon answers.
         """
-        _, name, folder = self._daemon
+        _, name, folder, *_ = self._daemon
         return name, folder
 
     def compose_version(self) -> str:
@@ -195,6 +196,22 @@ class Engine:
             return ""
         said = done.stderr.lower()
         return "there" if not done.returncode else "gone" if ": not found" in said or "manifest unknown" in said else ""
+
+    def inspect_images(self, references: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return what the daemon knows of those images that are here; of none where no daemon answers."""
+        if not references:
+            return {}
+        done = self._capture(["docker", "image", "inspect", *references])
+        if done.returncode and len(references) > 1:  # it tells of those that are here, but not which they are
+            return {name: found for one in references for name, found in self.inspect_images([one]).items()}
+        return {} if done.returncode else dict(zip(references, json.loads(done.stdout), strict=True))
+
+    def identity(self) -> tuple[str, str]:
+        """Return the id that the engine gave itself, and the name of its store; empty where no daemon answers."""
+        if self._answers[0].returncode:
+            return "", ""
+        *_, identity, store = self._daemon
+        return identity, store
 
     def output_of(self, reference: str, script: str) -> str:
         """Return what a shell script prints in a container of an image, which is removed afterwards."""

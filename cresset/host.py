@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import platform
 import pwd
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from cresset import hardware
+from cresset.credentials import mask
 from cresset.hardware import Gpu, output, read
 
 # Where a host's own trust store lies, and where an administrator's additions to it come from: Debian's, Red Hat's.
@@ -274,3 +276,24 @@ def parse_apt_targets(text: str, suite: str) -> str:
     pairs = (line.split() for line in text.splitlines())
     archives = (pair[0] for pair in pairs if len(pair) == len(("url", "suite")) and suite and pair[1] == suite)
     return next((url.rstrip("/") for url in archives if url.startswith(("http://", "https://"))), "")
+
+
+def builder() -> str:
+    """Return the name of the builder that buildx uses, `default` for the engine's own."""
+    return os.environ.get("BUILDX_BUILDER") or _of_docker("buildx/current", "Name") or "default"
+
+
+def engine_context() -> str:
+    """Return how docker is told where its engine is: an address or the name of a context; empty for the usual one."""
+    given = os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT")
+    return mask(given or _of_docker("config.json", "currentContext"))
+
+
+def _of_docker(name: str, key: str) -> str:
+    """Return what a file of docker's own says, empty if nothing."""
+    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    try:
+        said = json.loads((folder / name).read_text())
+    except (OSError, ValueError):
+        return ""
+    return str(said.get(key) or "") if isinstance(said, dict) else ""

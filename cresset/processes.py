@@ -96,3 +96,14 @@ def become(argv: list[str], environment: Mapping[str, str]) -> NoReturn:
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
     os.execvpe(argv[0], argv, environment)
+
+
+def is_alive(number: int) -> bool:
+    """Return whether there is a process of that number, whoever's."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

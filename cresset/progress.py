@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cresset.rawjson import Event
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+# As the two stores of Docker Engine say it.
+_WRITING = re.compile(r"(?:writing image|exporting manifest(?: list)?) (sha256:[0-9a-f]{64})")
 
 
 def _instant(text: str | None) -> float | None:
@@ -62,6 +64,8 @@ class Outcome:
         failed: None on success, and where no vertex is to blame (bad syntax, interruption).
         error: BuildKit's `ERROR: ...`; empty on success.
         lines: the plain text of the stream, with the excerpt of the Dockerfile; at most the last 200 lines.
+        done: every step that came to a result, by stage and i.
+        image: the id of the image that was made; empty where none was, or nothing tells.
     """
 
     exit_code: int
@@ -71,6 +75,8 @@ class Outcome:
     failed: Failure | None
     error: str
     lines: tuple[str, ...]
+    done: frozenset[tuple[str, int]] = frozenset()
+    image: str = ""
 
 
 class Build:
@@ -133,7 +139,13 @@ class Build:
             failed=failed,
             error="\n".join(lines[first:]) or (f"ERROR: {failed.error}" if failed else "") if exit_code else "",
             lines=tuple(lines),
+            done=frozenset((step.stage, step.i) for step in steps),
+            image=self._image(),
         )
+
+    def _image(self) -> str:
+        said = [what for vertex in self.vertices.values() for what in vertex.statuses]
+        return next((match[1] for what in reversed(said) if (match := _WRITING.match(what))), "")
 
     def _failure(self) -> Failure | None:
         if not (vertex := self._failed):

@@ -34,6 +34,8 @@ def expand(text: str, values: Mapping[str, str], escape: str = "\\", *, quotes: 
     Raises:
         CressetError: an unfinished quote or `${`, an unknown operator, or `${X:?message}` without a value.
     """
+    if not {"$", "'", '"', escape} & set(text):
+        return text  # as most are, and a build expands thousands
     return _Lexer(text, values, escape, quotes=quotes).result()
 
 

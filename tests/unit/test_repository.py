@@ -26,12 +26,13 @@ STAGES = [(recipe, stage) for recipe in RECIPES.values() for stage in recipe.sta
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
     {"credentials", "data", "errors", "hardware", "remedies"},
-    {"devices", "files", "forms", "host", "plain_yaml", "processes", "rawjson", "refusals", "shell_words", "vertex"},
-    {"compose", "engine", "instructions", "progress", "settings", "wheels"},
+    {"devices", "files", "forms", "host", "plain_yaml", "processes", "rawjson", "refusals", "shell_words"}
+    | {"tree", "vertex"},
+    {"compose", "context", "engine", "history", "instructions", "progress", "settings", "wheels"},
     {"bake", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements", "transcript"},
-    {"combination", "configuration", "display", "findings", "knowledge", "sources"},
-    {"bases", "doctor_engine", "doctor_host", "env_file", "family", "wish"},
-    {"availability", "choice", "doctor_versions", "probes"},
+    {"combination", "configuration", "display", "findings", "keys", "knowledge", "sources"},
+    {"bases", "doctor_engine", "doctor_host", "env_file", "explain", "family", "wish"},
+    {"availability", "choice", "doctor_versions", "forecast", "probes"},
     {"doctor", "gate", "pairings"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
     {"build_family", "checkup", "command_line", "jupyter", "matrix", "ship"},

@@ -1,0 +1,68 @@
+"""A folder of the host as a build sees it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cresset import context, files
+from cresset.context import DiskFolder, Memory
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    (tmp_path / "reqs" / "deep").mkdir(parents=True)
+    (tmp_path / "reqs" / "a.txt").write_text("a")
+    (tmp_path / "reqs" / "b.md").write_text("b")
+    (tmp_path / "secret").write_text("c")
+    (tmp_path / ".dockerignore").write_text("secret\n")
+    return tmp_path
+
+
+def found(root: Path, pattern: str) -> list[str]:
+    return sorted(DiskFolder(root, memory=Memory()).find(pattern))
+
+
+def test_a_folder_is_read_with_its_empty_folders(root: Path) -> None:
+    assert found(root, "reqs") == ["reqs", "reqs/a.txt", "reqs/b.md", "reqs/deep"]
+
+
+def test_wildcards_choose(root: Path) -> None:
+    assert found(root, "reqs/*.txt") == ["reqs/a.txt"]
+
+
+def test_what_is_ignored_is_not_there(root: Path) -> None:
+    assert found(root, ".") == [".dockerignore", "reqs", "reqs/a.txt", "reqs/b.md", "reqs/deep"]
+    (root / ".dockerignore").write_text("**\n!reqs/*.txt\n")
+    assert found(root, ".") == ["reqs", "reqs/a.txt"]
+
+
+def test_a_link_is_followed_where_it_is_asked_for_and_kept_otherwise(root: Path) -> None:
+    (root / "reqs" / "link").symlink_to("a.txt")
+    folder = DiskFolder(root, memory=Memory())
+    assert folder.find("reqs/link")["reqs/link"].digest == folder.find("reqs/a.txt")["reqs/a.txt"].digest
+    assert folder.find("reqs")["reqs/link"].kind == "link"
+
+
+def test_nothing_that_cannot_be_read_stops_it(root: Path) -> None:
+    (root / "reqs" / "broken").symlink_to("nowhere")
+    os.mkfifo(root / "reqs" / "pipe")
+    assert found(root, "reqs/broken") == ["reqs/broken"]
+    assert found(root, "missing") == []
+    assert "reqs/pipe" not in found(root, "reqs")
+
+
+def test_a_large_file_is_read_once_and_again_after_an_edit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "_LARGE", 1)
+    monkeypatch.setattr(context, "_SETTLED", -1.0)
+    path = root / "reqs" / "a.txt"
+    memory = Memory()
+    first = memory.digest(path, path.stat())
+    memory.keep()
+    status = path.stat()
+    path.write_text("b")
+    assert Memory().digest(path, status) == first  # it was not read
+    assert Memory().digest(path, path.stat()) != first

@@ -1,0 +1,358 @@
+"""What will be executed, and why: BuildKit's rules as measured, and a person's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from cresset import dockerfile, explain, history, keys
+from cresset.explain import Forecast
+from cresset.history import Build
+from cresset.keys import Image, Inputs, Step
+from cresset.tree import Entry, Tree
+
+BASE = Image(reference="debian", identity="layers", environment=(("PATH", "/bin"),))
+
+
+class Files:
+    """A folder whose files are in memory."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files: Tree = {
+            name: Entry(kind="file", mode=0o644, digest=text, origin=name) for name, text in files.items()
+        }
+        folders = {name.rpartition("/")[0] for name in files} - {""}
+        self._files = {**self._files, **{name: Entry(kind="folder", mode=0o755) for name in folders}}
+
+    def find(self, pattern: str) -> Tree:  # noqa: ARG002 - it has no more than that
+        return self._files
+
+
+def steps(
+    text: str,
+    files: Mapping[str, str] | None = None,
+    *,
+    target: str = "",
+    base: Image = BASE,
+    contexts: Mapping[str, Files | Image] | None = None,
+    links: bool = False,
+    **arguments: str,
+) -> tuple[Step, ...]:
+    return keys.compute(
+        Inputs(
+            recipe=dockerfile.parse(text),
+            target=target,
+            arguments=arguments,
+            context=Files(files or {}),
+            contexts=contexts or {},
+            images={"debian": base},
+            platform=keys.platform_of("x86_64"),
+            links=links,
+        )
+    )
+
+
+def built(made: tuple[Step, ...], **seconds: float) -> Build:
+    """Return the record of a build in which each step of those stages was executed and took so long."""
+    forecast = explain.foretell(made, [])
+    executed = {(step.stage, step.i): seconds.get(step.stage.replace("-", "_"), 0.0) for step in made}
+    return Build(
+        record="20260101T000000Z-cpu-1",
+        builder="default@1",
+        address="",
+        name="image",
+        target="",
+        steps=explain.came(explain.plan(forecast), executed),
+    )
+
+
+def states(forecast: Forecast) -> str:
+    """Return the first letter of each verdict."""
+    return "".join(verdict.state[0] for verdict in forecast.verdicts)
+
+
+HEAD = "FROM debian AS one\n"
+
+
+# Each was measured on Engine 26.1: what BuildKit did with the last step when the first text had been built.
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ("ARG A=1\nRUN true", "ARG A=2\nRUN true", "R"),
+        ("ARG A\nRUN true", "RUN true", "C"),
+        ("ARG A=\nRUN true", "ARG A\nRUN true", "R"),
+        ("ARG A=1\nARG B=2\nRUN true", "ARG B=2\nARG A=1\nRUN true", "R"),
+        ("ENV A=1\nENV B=2\nRUN true", "ENV B=2\nENV A=1\nRUN true", "R"),
+        ("ENV A=1\nENV B=2\nRUN true", "ENV A=1 B=2\nRUN true", "C"),
+        ("ENV A=1\nRUN true", "ARG A=1\nRUN true", "C"),
+        ("ARG A=1\nENV A=2\nRUN true", "ARG A=3\nENV A=2\nRUN true", "C"),
+        ("ENV A=2\nARG A=1\nRUN true", "ENV A=2\nARG A=3\nRUN true", "R"),
+        ("ARG A=1 B=$A\nRUN true", "ARG A=1 B=1\nRUN true", "R"),
+        ("ENV A=1 B=$A\nRUN true", "ENV A=1 B=\nRUN true", "C"),
+        ("ARG A=1\nFROM one\nRUN true", "ARG A=2\nFROM one\nRUN true", "R"),
+        ("ARG A=1\nFROM one\nCOPY x /$A", "ARG A=2\nFROM one\nCOPY x /$A", "R"),
+        ("ARG A=1\nCOPY x /x", "ARG A=2\nCOPY x /x", "C"),
+        ("USER 1\nCOPY x /x", "USER 2\nCOPY x /x", "C"),
+        ("USER 1\nWORKDIR /a", "USER 2\nWORKDIR /a", "R"),
+        ("WORKDIR /\nRUN true", "RUN true", "C"),
+        ("RUN true", "USER root\nRUN true", "R"),
+        ("RUN true", 'SHELL ["/bin/sh", "-c"]\nRUN true', "C"),
+        ("RUN true", 'RUN ["/bin/sh", "-c", "true"]', "C"),
+        ("RUN true", "run  \\\n# a comment\n true", "C"),
+        ("RUN true", "RUN true # words", "R"),
+        ("RUN true", "LABEL a=b\nEXPOSE 80\nRUN true", "C"),
+        ("RUN <<A\ntrue\nA", "RUN <<B\ntrue\nB", "C"),
+        ("RUN <<A\ntrue\nA", "RUN <<-A\n\ttrue\nA", "C"),
+        ("RUN <<A\ntrue\nA", "RUN true", "R"),
+        ("COPY <<A /h\na\nA", "COPY <<B /h\na\nB", "R"),
+        ("COPY <<A /h\n$X\nA", 'COPY <<"A" /h\n$X\nA', "R"),
+        ("COPY x /q/", "ADD x /q/", "R"),
+        ("COPY d/x /q/", "COPY e/x /q/", "C"),
+        ("COPY d /q/", "COPY e /q/", "R"),
+        ("COPY d/x /q/x", "COPY d/x /q/", "R"),
+        ("WORKDIR /q\nCOPY x ./", "WORKDIR /q\nCOPY x /q/", "C"),
+        ("COPY --chmod=755 x /q/", "COPY --chmod=0755 x /q/", "C"),
+        ("COPY x /q/", "COPY --chown=0:0 x /q/", "R"),
+        ("COPY x /q/", "COPY --link x /q/", "C"),
+        ("RUN --mount=source=x,target=/y true", "RUN --mount=source=z,target=/y true", "C"),
+        ("RUN --mount=source=x,target=/y true", "RUN --mount=source=x,target=/y,rw true", "R"),
+        ("RUN --mount=type=cache,target=/y true", "RUN --mount=type=cache,target=/y,id=q true", "R"),
+        (
+            "RUN --mount=type=cache,target=/y,id=q true",
+            "RUN --mount=type=cache,target=/y,id=r,sharing=locked true",
+            "C",
+        ),
+        ("RUN --mount=type=secret,id=a true", "RUN --mount=type=secret,id=a,mode=0444 true", "R"),
+        ("RUN --mount=type=secret,id=a true", "RUN --mount=type=secret,id=a,required=true true", "C"),
+        ("RUN --mount=type=secret,id=a true", "RUN --mount=target=/run/secrets/a,type=secret,id=a true", "C"),
+        (
+            "RUN --mount=source=x,target=/a --mount=source=d/y,target=/b true",
+            "RUN --mount=source=d/y,target=/a --mount=source=x,target=/b true",
+            "C",
+        ),
+        ("RUN true", "RUN --network=default true", "C"),
+        ("RUN true", "RUN --network=none true", "R"),
+        ("RUN true a\nRUN true", "RUN true b\nRUN true", "R"),
+        # The engine compares all files below a step that a secret is mounted for, however they were made.
+        ("RUN true a\nRUN --mount=type=secret,id=a true", "RUN true b\nRUN --mount=type=secret,id=a true", "M"),
+        ("RUN true a\nRUN --mount=type=tmpfs,target=/t true", "RUN true b\nRUN --mount=type=tmpfs,target=/t true", "R"),
+    ],
+)
+def test_the_last_step_is_foretold_as_it_was_measured(before: str, after: str, verdict: str) -> None:
+    files = {"x": "1", "z": "1", "d/x": "1", "d/y": "2", "e/x": "1", "e/y": "2"}
+    past = built(steps(HEAD + before, files))
+    assert states(explain.foretell(steps(HEAD + after, files), [past]))[-1] == verdict
+
+
+def test_back_to_what_was_built_before_is_cached() -> None:
+    one, other = steps(HEAD + "ARG A\nRUN true", A="1"), steps(HEAD + "ARG A\nRUN true", A="2")
+    past = [built(one), built(other)]
+    assert states(explain.foretell(one, past)) == "C"
+
+
+SCRIPTS = "FROM scratch AS scripts\nCOPY --chmod=755 d /\nFROM debian\n"
+
+
+def test_what_passes_through_a_scratch_stage_is_known_file_by_file() -> None:
+    text = (
+        SCRIPTS + "RUN --mount=from=scripts,source=/a,target=/a true\nRUN --mount=from=scripts,source=/b,target=/b true"
+    )
+    past = built(steps(text, {"d/a": "1", "d/b": "1"}))
+    assert states(explain.foretell(steps(text, {"d/a": "1", "d/b": "2"}), [past])) == "RCR"
+
+
+def test_a_stage_that_is_built_again_may_come_out_the_same() -> None:
+    text = HEAD + "RUN {}\nFROM debian\nCOPY --from=one /out /out\nRUN true"
+    past = built(steps(text.format("make")))
+    assert states(explain.foretell(steps(text.format("make -j")), [past])) == "RMM"
+
+
+def test_a_stage_whose_files_are_no_longer_known_may_hold_the_same() -> None:
+    text = "FROM scratch AS files\nCOPY d /{}\nFROM debian\nRUN --mount=from=files,source=/x,target=/x true\nRUN {}"
+    files = {"d/x": "1"}
+    known = steps(text.format("", "a"), files)
+    unknown = steps(text.format("", "a").replace("COPY", "ADD"), files)
+    assert states(explain.foretell(unknown, [built(known)])) == "RMM"
+    assert states(explain.foretell(known, [built(unknown)])) == "RMM"
+    other = steps(text.format("", "b").replace("COPY", "ADD"), files)
+    assert states(explain.foretell(other, [built(known)])) == "RMR"
+
+
+def test_a_change_of_its_own_is_certain_whatever_the_stage_comes_to() -> None:
+    text = HEAD + "RUN {}\nFROM debian\nCOPY --from=one /out /{}\nRUN true"
+    past = built(steps(text.format("make", "a")))
+    assert states(explain.foretell(steps(text.format("make -j", "b")), [past])) == "RRR"
+
+
+def test_where_others_have_built_nothing_is_certain_to_be_executed() -> None:
+    past = built(steps(HEAD + "RUN a\nRUN b"))
+    forecast = explain.foretell(steps(HEAD + "RUN a\nRUN c"), [past], is_complete=False)
+    assert states(forecast) == "CM"
+    assert explain.describe(forecast, "image")[1].endswith("likely cached")
+
+
+def test_stages_that_the_target_does_not_need_are_not_told_of() -> None:
+    text = "FROM debian AS one\nRUN one\nFROM debian AS two\nRUN two"
+    assert [step.stage for step in steps(text, target="one")] == ["one"]
+
+
+def test_a_named_context_takes_a_stages_place() -> None:
+    text = "FROM debian AS one\nRUN one\nFROM debian AS two\nCOPY --from=one /x /x"
+    image = Image(reference="made", identity="its layers")
+    made = steps(text, contexts={"one": image})
+    assert [step.stage for step in made] == ["two"]
+    other = steps(text, contexts={"one": replace(image, identity="other layers")})
+    assert states(explain.foretell(other, [built(made)])) == "M"
+
+
+def test_a_folder_as_context_counts_by_its_files() -> None:
+    text = "FROM scratch AS wheels\nFROM debian\nRUN --mount=from=wheels,target=/w true"
+    past = built(steps(text, contexts={"wheels": Files({"a.whl": "1"})}))
+    assert states(explain.foretell(steps(text, contexts={"wheels": Files({"a.whl": "1"})}), [past])) == "C"
+    assert states(explain.foretell(steps(text, contexts={"wheels": Files({"a.whl": "2"})}), [past])) == "R"
+
+
+def test_a_base_image_counts_by_its_layers_and_its_environment() -> None:
+    past = built(steps(HEAD + "RUN true"))
+    moved = steps(HEAD + "RUN true", base=replace(BASE, identity="others"))
+    forecast = explain.foretell(moved, [past])
+    assert states(forecast) == "R"
+    assert explain.describe(forecast, "image")[1].startswith("the base image debian has moved, first seen by RUN")
+    other = steps(HEAD + "RUN true", base=replace(BASE, environment=(("PATH", "/other"),)))
+    assert states(explain.foretell(other, [past])) == "R"
+
+
+def test_links_are_joined_only_by_a_store_that_can() -> None:
+    text = "FROM debian AS one\nRUN {}\nCOPY --link x /x"
+    for links, verdict in ((False, "R"), (True, "M")):
+        past = built(steps(text.format("a"), {"x": "1"}, links=links))
+        assert states(explain.foretell(steps(text.format("b"), {"x": "1"}, links=links), [past]))[-1] == verdict
+
+
+def test_what_is_fetched_is_never_known() -> None:
+    text = HEAD + "ADD https://example.org/x /x"
+    assert states(explain.foretell(steps(text), [built(steps(text))])) == "M"
+
+
+def test_what_is_taken_from_a_stage_that_fetches_is_never_known_either() -> None:
+    text = (
+        HEAD + "ADD https://example.org/x /x\nFROM debian\nCOPY --from=one /x /x\nRUN --mount=from=one,target=/o true"
+    )
+    assert states(explain.foretell(steps(text), [built(steps(text))])) == "MMM"
+
+
+def test_without_a_record_nothing_is_certain() -> None:
+    forecast = explain.foretell(steps(HEAD + "RUN true"), [])
+    assert states(forecast) == "M"
+    assert "no build by this builder is on record" in explain.describe(forecast, "image")[0]
+
+
+TORCH = """\
+ARG PYTORCH_VERSION_TAG=v2.8.0
+FROM debian AS build-torch
+ARG PYTORCH_VERSION_TAG
+RUN compile
+FROM debian AS train
+COPY --from=build-torch /dist /dist
+"""
+
+
+def test_a_forgotten_argument_is_named_with_both_values_the_stage_and_the_hours() -> None:
+    past = built(steps(TORCH, PYTORCH_VERSION_TAG="v2.9.1"), build_torch=7500.0)
+    lines = explain.describe(explain.foretell(steps(TORCH), [past]), "image")
+    assert lines == [
+        "image: 1 step will be executed, 1 may be, about 2 h 05 min if it takes what it took",
+        "ARG PYTORCH_VERSION_TAG v2.9.1 → v2.8.0, first seen by RUN at line 4 of stage build-torch",
+        "  REBUILD build-torch (2 h 05 min)",
+        "  MAYBE   train (0.0 s)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("RUN a\nRUN b", "RUN a\nRUN c", "Dockerfile line 3 edited"),
+        ("RUN a", "RUN a\nRUN b", "Dockerfile line 3 is new"),
+        ("RUN a\nRUN b\nRUN c", "RUN a\nRUN c", "RUN that was at Dockerfile line 3 removed"),
+        ("ENV A=1\nRUN a", "RUN a", "ENV A 1 → (unset)"),
+        ("RUN a", "ARG A=\nRUN a", "ARG A (unset) → (empty)"),
+        ("ARG A=1\nARG B\nRUN a", "ARG B\nARG A=1\nRUN a", "the order of ARG B, ARG A"),
+        ("RUN a", "USER me\nRUN a", "USER (unset) → me"),
+        ("RUN a", "ARG A=https://me:secret@host/\nRUN a", "ARG A (unset) → https://***@host/"),
+        ("COPY x /x", "COPY d /d", "Dockerfile line 2 edited, d/x: new, x: removed"),
+    ],
+)
+def test_the_cause_is_said_in_words(before: str, after: str, words: str) -> None:
+    files = {"x": "1", "d/x": "1"}
+    past = built(steps(HEAD + before, files, B="2"))
+    lines = explain.describe(explain.foretell(steps(HEAD + after, files, B="2"), [past]), "image")
+    assert lines[1].startswith(f"{words}, first seen by "), lines
+
+
+def test_a_line_of_a_requirement_file_is_named() -> None:
+    text = HEAD + "COPY reqs /reqs"
+    name = "reqs/pip-train.requirements.txt"
+    past = replace(built(steps(text, {name: "numpy"})), texts={name: ("numpy", "pandas")})
+    forecast = explain.foretell(steps(text, {name: "both"}), [past], texts={name: ("numpy", "einops")})
+    assert forecast.pending[0].cause
+    assert forecast.pending[0].cause.words == f"{name}: +einops -pandas"
+
+
+def test_very_many_files_are_one() -> None:
+    text = HEAD + "COPY d /d"
+    names = [f"d/{number}" for number in range(500)]
+    past = built(steps(text, dict.fromkeys(names, "1")))
+    forecast = explain.foretell(steps(text, dict.fromkeys(names, "2")), [past])
+    assert explain.describe(forecast, "image")[1].startswith("d/: changed, first seen by COPY")
+
+
+def test_an_argument_that_chooses_stages_is_the_cause_of_new_ones() -> None:
+    text = "ARG MODE=a\nFROM debian AS with-a\nRUN a\nFROM debian AS with-b\nRUN b\nFROM with-${MODE} AS end"
+    past = replace(built(steps(text)), choices={"MODE": "a"})
+    forecast = explain.foretell(steps(text, MODE="b"), [past], choices={"MODE": "b"})
+    assert explain.describe(forecast, "image")[1].startswith("ARG MODE a → b, first seen by RUN")
+
+
+def test_what_a_pruned_builder_had_is_no_longer_certain() -> None:
+    text = "FROM debian AS one\nRUN a\nFROM debian AS two\nRUN b"
+    one, both = steps(text, target="one"), steps(text)
+    past = [built(both), replace(built(one), is_pruned=True)]
+    assert states(explain.foretell(both, past)) == "M"
+    assert states(explain.foretell(one, past)) == "C"
+
+
+def test_a_wrong_forecast_is_found_either_way() -> None:
+    text = "FROM debian AS one\nRUN a\nRUN b"
+    forecast = explain.foretell(steps(text.replace("RUN b", "RUN c")), [built(steps(text))])
+    assert explain.judge(forecast, {("one", 3): 1.0}) == ()
+    assert explain.judge(forecast, {}) == ("one 3/3 was foretold REBUILD and was cached",)
+    assert explain.judge(forecast, {("one", 2): 1.0, ("one", 3): 1.0}) == (
+        "one 2/3 was foretold CACHED and was executed",
+    )
+
+
+def test_of_equal_steps_one_is_executed_and_both_are_known() -> None:
+    text = "FROM debian AS one\nRUN a\nFROM debian AS two\nRUN a\nRUN --mount=from=one,target=/one b"
+    made = steps(text)
+    forecast = explain.foretell(made, [built(steps(text.replace("a\n", "c\n")))])
+    executed = {("one", 2): 5.0, ("two", 3): 1.0}
+    assert explain.judge(forecast, executed) == ()
+    kept = explain.came(explain.plan(forecast), executed, done=list(executed))
+    assert [(step.stage, step.i, step.seconds) for step in kept] == [("one", 2, 5.0), ("two", 2, 5.0), ("two", 3, 1.0)]
+
+
+def test_the_time_is_that_of_the_longest_way() -> None:
+    text = "FROM debian AS one\nRUN {0}\nFROM debian AS two\nRUN {0}2\n"
+    text += "FROM debian\nCOPY --from=one / /\nCOPY --from=two / /"
+    past = built(steps(text.format("a")), one=10.0, two=30.0)
+    assert explain.foretell(steps(text.format("b")), [past]).seconds == 30.0
+
+
+def test_history_keeps_a_build_whole_and_passes_over_what_was_cut_short() -> None:
+    build = replace(built(steps(HEAD + "ARG A=1\nRUN true\nCOPY x /", {"x": "1"}), one=2.0), choices={"A": "1"})
+    line = history.dump(build)
+    again = history.parse(f"{line[:100]}\n{line}\n[]\n{line[:-1]}")
+    assert [history.dump(one) for one in again] == [line]
+    assert states(explain.foretell(steps(HEAD + "ARG A=1\nRUN true\nCOPY x /", {"x": "1"}), again)) == "CC"

@@ -1,0 +1,203 @@
+"""What is remembered of builds, and what is asked before them."""
+
+from __future__ import annotations
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cresset import explain, files, forecast, history, processes
+from cresset.errors import CressetError
+from cresset.explain import Cause, Forecast, Verdict
+from cresset.forecast import Outlook
+from cresset.keys import Change, Image, Key, Step
+from cresset.progress import Outcome
+from cresset.progress import Step as Executed
+
+NUMBER = 2**22 + 1  # no process has it
+
+
+@pytest.fixture(autouse=True)
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(files, "RECORDS", tmp_path / "builds")
+    files.RECORDS.mkdir()
+
+
+def step(i: int) -> Step:
+    change = Change(kind="ARG", name="URL", value="https://me:secret@host/")
+    key = Key(fine=f"fine {i}", coarse=f"coarse {i}")
+    return Step(stage="one", i=i, n=2, line=i, keyword="RUN", text=str(i), key=key, changes=(change,))
+
+
+def outlook(seconds: float = 0.0, words: str = "ARG A 1 → 2", *, state: explain.State = "REBUILD") -> Outlook:
+    cause = None if state == "CACHED" else Cause(words=words, step=0)
+    verdicts = tuple(Verdict(step=step(i), state=state, cause=cause, seconds=seconds) for i in (1, 2))
+    return Outlook(
+        forecast=Forecast(verdicts=verdicts),
+        name="image",
+        target="one",
+        builder="default@1 overlay2",
+        address="",
+        images={"base": Image(reference="base", environment=(("PATH", "/bin"), ("INDEX", "https://me:secret@host/")))},
+    )
+
+
+def outcome(*executed: int, code: int = 0, done: tuple[int, ...] = (1, 2)) -> Outcome:
+    return Outcome(
+        exit_code=code,
+        seconds=1.0,
+        executed=tuple(Executed(stage="", i=i, n=2, text="RUN", seconds=float(i)) for i in executed),
+        cached=0,
+        failed=None,
+        error="",
+        lines=(),
+        done=frozenset(("", i) for i in done),
+    )
+
+
+def settle(told: Outlook, came: Outcome) -> str:
+    screen = io.StringIO()
+    forecast.settle(told, came, name="record", console=Console(file=screen, width=200))
+    return screen.getvalue()
+
+
+def test_a_build_is_remembered_with_its_times() -> None:
+    assert settle(outlook(), outcome(1, 2)) == ""
+    (build,) = history.read()
+    assert [(past.fine, past.seconds, past.executed) for past in build.steps] == [
+        ("fine 1", 1.0, True),
+        ("fine 2", 2.0, True),
+    ]
+    assert build.wrong == []
+
+
+def test_no_password_is_remembered() -> None:
+    settle(outlook(), outcome(1, 2))
+    text = (files.ROOT / history.PATH).read_text()
+    assert "https://***@host/" in text
+    assert "secret" not in text
+
+
+def test_of_a_failed_build_what_came_to_a_result_is_remembered() -> None:
+    settle(outlook(), outcome(1, code=1, done=(1,)))
+    (build,) = history.read()
+    assert [past.i for past in build.steps] == [1]
+    assert build.wrong is None
+
+
+def test_what_was_foretold_wrongly_is_said_and_counted() -> None:
+    assert (
+        settle(outlook(state="CACHED"), outcome(2)) == "Not as foretold: one 2/2 was foretold CACHED and was executed\n"
+    )
+    assert history.read()[0].is_pruned
+    screen = io.StringIO()
+    forecast.audit(console=Console(file=screen, width=200))
+    assert screen.getvalue().splitlines() == [
+        "1 builds, 2 steps foretold (2 CACHED, 0 REBUILD, 0 MAYBE): 1 wrong",
+        "  record: one 2/2 was foretold CACHED and was executed",
+    ]
+
+
+def vertex(i: int, *, cached: bool) -> dict[str, object]:
+    times = {"started": "2026-01-01T00:00:00Z", "completed": "2026-01-01T00:00:05Z"}
+    return {"digest": f"sha256:{i}", "name": f"[one {i}/2] RUN", "cached": cached, **times}
+
+
+def interrupted(process: int) -> None:
+    """Write the record of a build that was killed in its second step."""
+    header = {"service": "cpu", **forecast.header(outlook(), "killed"), "process": process}
+    written = {"vertex": "sha256:1", "id": f"writing image sha256:{'a' * 64}"}
+    lines: list[dict[str, object]] = [header, {"vertexes": [vertex(1, cached=False)]}, {"statuses": [written]}]
+    text = "\n".join([*map(json.dumps, lines), '{"vertexes": [{"digest": "sha2'])
+    (files.RECORDS / "killed.jsonl").write_text(text)
+
+
+def test_an_interrupted_build_is_remembered_once() -> None:
+    interrupted(NUMBER)
+    forecast.recover(history.read())
+    forecast.recover(history.read())
+    (build,) = history.read()
+    assert [(past.i, past.seconds) for past in build.steps] == [(1, 5.0)]
+    assert build.result == f"sha256:{'a' * 64}"
+
+
+def test_a_build_that_runs_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "is_alive", lambda number: number == NUMBER)
+    interrupted(NUMBER)
+    forecast.recover(history.read())
+    assert history.read() == ()
+
+
+def test_records_of_other_kinds_are_passed_over() -> None:
+    (files.RECORDS / "old.jsonl").write_text('{"service":"cpu"}\n')
+    (files.RECORDS / "empty.jsonl").write_text("")
+    (files.RECORDS / "odd.jsonl").write_text('{"plan": {}, "process": 1}\n')
+    forecast.recover(())
+    assert history.read() == ()
+
+
+def test_the_history_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_LARGEST", 5000)
+    for _ in range(40):
+        settle(outlook(), outcome(1, 2))
+    assert (files.ROOT / history.PATH).stat().st_size < 10_000
+    assert len(history.read()) > 1
+
+
+def test_what_follows_a_line_that_was_cut_short_is_read() -> None:
+    settle(outlook(), outcome(1, 2))
+    with (files.ROOT / history.PATH).open("a") as file:
+        file.write('{"record": "cut')
+    settle(outlook(), outcome(1, 2))
+    assert len(history.read()) == 2
+
+
+def test_builds_that_end_at_once_are_all_remembered() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: settle(outlook(), outcome(1, 2)), range(40)))
+    assert len(history.read()) == 40
+
+
+def ask(told: Outlook, answer: str, monkeypatch: pytest.MonkeyPatch, *, terminal: bool = True) -> list[str]:
+    """Return the questions that were asked."""
+    asked: list[str] = []
+
+    def reply(_self: Console, question: object) -> str:
+        asked.append(str(question))
+        return answer
+
+    monkeypatch.setattr(Console, "input", reply)
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"isatty": lambda _: terminal})())
+    forecast._confirm(told, console=Console(file=io.StringIO(), force_terminal=terminal))
+    return asked
+
+
+def test_a_long_stage_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask(outlook(3600.0), "y", monkeypatch) == ["one took 2 h 00 min last time. Build it again? [y/N] "]
+    with pytest.raises(CressetError, match="not built"):
+        ask(outlook(3600.0), "", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("told", "terminal"),
+    [
+        (outlook(3600.0), False),
+        (outlook(10.0), True),
+        (outlook(3600.0, "ARG CLEAN (empty) → 2026"), True),
+        (outlook(3600.0, state="MAYBE"), True),
+    ],
+    ids=["no terminal", "short", "asked for", "maybe"],
+)
+def test_otherwise_nobody_is_asked(told: Outlook, monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> None:
+    assert ask(told, "", monkeypatch, terminal=terminal) == []
+
+
+def test_nothing_is_remembered_of_an_unknown_builder() -> None:
+    settle(replace(outlook(), builder=""), outcome(1, 2))
+    assert history.read() == ()
