@@ -9,18 +9,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from invoke.collection import Collection
+from invoke.exceptions import Exit
 from invoke.tasks import Task
 from rich.console import Console
 
 from cresset import base_image as base_images
 from cresset import build as builds
-from cresset import build_family, container, display, environment, family, files, gate, ship, upkeep, wish
+from cresset import build_family, container, display, environment, family, files, forecast, gate, ship, upkeep, wish
 from cresset import jupyter as jupyters
 from cresset import matrix as matrices
 from cresset.command_line import console, refuse_misspelt_task, task
 from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
 from cresset.progress import Outcome
+
+# The exit code of `explain` where a build would do anything.
+WOULD_BUILD = 10
 
 
 def ready_to_build(request: Request) -> tuple[Configuration, Engine]:
@@ -119,6 +123,18 @@ def build(request: Request, progress: str = "auto", force: bool = False) -> None
 def build_only(request: Request, progress: str = "auto", force: bool = False) -> None:
     """Build the image and leave the container as it is."""
     build_image(request, display.mode(progress), force=force)
+
+
+@task
+def explain(request: Request, target: str = "", json: bool = False, audit: bool = False) -> None:
+    """Say what a build would do again, why, and how long it takes; exit code 10 where it would do anything."""
+    if audit:
+        forecast.audit(console=console)
+        return
+    outlook = builds.foresee(*environment.load(request, needs_env=False), target=target)
+    forecast.tell(outlook, console=console, as_json=json)
+    if outlook.forecast.pending:
+        raise Exit(code=WOULD_BUILD)
 
 
 @task
@@ -272,7 +288,7 @@ ns = Collection(
         logs,
         prune,
     ),
-    *(wheels, matrix),
+    *(explain, wheels, matrix),
 )
 for name, (members, doc, variants) in FAMILY.items():
     ns.add_task(family_task(name, *members, doc=doc))

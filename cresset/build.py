@@ -11,7 +11,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from cresset import bake, disk, dockerfile, files, gate, host, knowledge, remedies, requirements, sources
+from cresset import bake, disk, dockerfile, files, forecast, gate, host, knowledge, remedies, requirements, sources
 from cresset.bake import Product
 from cresset.configuration import Configuration
 from cresset.credentials import mask
@@ -69,14 +69,19 @@ def build(
         console.print(Text(f"Building {product.name}"))
     root = "" if engine.dry_run else _check_disk(resolved, product, engine, console=console, quiet=mode == "quiet")
     failure = f"the build of {product.name} failed"
+    outlook = (
+        None if engine.dry_run else forecast.announce(resolved, product, engine, console=console, quiet=mode == "quiet")
+    )
     if engine.dry_run or mode in {"plain", "tty"}:
         if exit_code := builder.bake(definition, progress="auto" if mode == "quiet" else mode):
             raise CressetError(failure, code=exit_code)
         return None
     started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     record = files.new_record(f"{started}-{service.name}")
+    name = record.stem if record else started
     arguments = bake.recorded(service, product)
-    header = {"started": started, "service": service.name, "image": product.name, "arguments": arguments}
+    header: dict[str, object] = {"started": started, "service": service.name, "image": product.name}
+    header |= {"arguments": arguments, **forecast.header(outlook, name)}
     header |= {"forced": forced} if forced else {}
     log = record.with_suffix(".log") if record else None
     if record is None:
@@ -84,6 +89,7 @@ def build(
     with Progress(console=console, quiet=mode == "quiet", record=record, header=header, log=log) as progress:
         exit_code = builder.bake(definition, feed=progress.feed)
     outcome = progress.outcome(exit_code)
+    forecast.settle(outlook, outcome, name=name, console=console)
     prune_records(files.RECORDS)
     if exit_code:
         # What BuildKit says is on the screen already.
@@ -96,8 +102,27 @@ def build(
     return outcome
 
 
-def _with_commits(resolved: Configuration, product: Product, *, console: Console) -> Product:
-    """Return the product with the commits that its tags mean today, where it compiles anything."""
+def foresee(resolved: Configuration, engine: Engine, *, target: str = "") -> forecast.Outlook:
+    """Return what a build of the service, or of another stage, would do; no host of sources is asked for it.
+
+    Raises:
+        CressetError: there is no such stage, or the service is not built from this Dockerfile.
+    """
+    service = resolved.service
+    if "target" not in service.build:
+        raise CressetError(f"the service {service.name} is not built from this Dockerfile", "name another: --service")
+    product = bake.product_of(service)
+    if target:
+        product = Product(name=f"stage {target}", target=target)
+    product = _with_commits(resolved, product, console=None)
+    return forecast.look(resolved, product, engine, quickly=True)
+
+
+def _with_commits(resolved: Configuration, product: Product, *, console: Console | None) -> Product:
+    """Return the product with the commits that its tags mean today, where it compiles anything.
+
+    Without a console to warn on, nobody is asked: they mean what they meant last time.
+    """
     arguments = {**resolved.service.arguments, **product.arguments}
     stages = {stage.name for stage in dockerfile.needed(resolved.recipe, product.target, arguments)}
     if "clone-torch" not in stages:
@@ -108,6 +133,8 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
     mirror = f"{files.ROOT / folder}/mirror/" if "mirror" in files.folders(folder) else ""
 
     def ask(url: str) -> dict[str, str] | str:
+        if console is None:
+            return "nobody was asked"
         return host.ask_repository(url.replace("https://github.com/", mirror) if mirror else url)
 
     last = _last_commits()
@@ -115,7 +142,8 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
     if (now := last | sources.remembered(values, commits)) != last:
         files.keep(COMMITS, json.dumps(now, indent=1))
     for warning in warnings:
-        console.print(Text(f"Warning: {warning}", style="yellow"), soft_wrap=True)
+        if console:
+            console.print(Text(f"Warning: {warning}", style="yellow"), soft_wrap=True)
     return replace(product, arguments={**product.arguments, **commits})
 
 
