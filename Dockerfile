@@ -237,7 +237,7 @@ ARG PYTORCH_COMMIT
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
     --mount=from=sources,target=/run/cresset/sources \
-    --mount=type=cache,id=cresset-git-torch,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=cache,id=cresset-git-torch,target=/var/cache/cresset-git \
     --mount=type=secret,id=ca \
     /run/cresset/clone.sh torch "$PYTORCH_URL" "$PYTORCH_VERSION_TAG" "$PYTORCH_COMMIT" /tmp/source
 
@@ -249,7 +249,7 @@ ARG TORCHVISION_COMMIT
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
     --mount=from=sources,target=/run/cresset/sources \
-    --mount=type=cache,id=cresset-git-vision,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=cache,id=cresset-git-vision,target=/var/cache/cresset-git \
     --mount=type=secret,id=ca \
     /run/cresset/clone.sh vision "$TORCHVISION_URL" "$TORCHVISION_VERSION_TAG" "$TORCHVISION_COMMIT" /tmp/source
 
@@ -261,7 +261,7 @@ ARG TORCHAUDIO_COMMIT
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
     --mount=from=sources,target=/run/cresset/sources \
-    --mount=type=cache,id=cresset-git-audio,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=cache,id=cresset-git-audio,target=/var/cache/cresset-git \
     --mount=type=secret,id=ca \
     /run/cresset/clone.sh audio "$TORCHAUDIO_URL" "$TORCHAUDIO_VERSION_TAG" "$TORCHAUDIO_COMMIT" /tmp/source
 
@@ -273,7 +273,7 @@ ARG TORCHTEXT_COMMIT
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
     --mount=from=sources,target=/run/cresset/sources \
-    --mount=type=cache,id=cresset-git-text,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=cache,id=cresset-git-text,target=/var/cache/cresset-git \
     --mount=type=secret,id=ca \
     /run/cresset/clone.sh text "$TORCHTEXT_URL" "$TORCHTEXT_VERSION_TAG" "$TORCHTEXT_COMMIT" /tmp/source
 
@@ -333,7 +333,7 @@ ARG MAGMA_URL
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/clone.sh,target=/run/cresset/clone.sh \
     --mount=from=sources,target=/run/cresset/sources \
-    --mount=type=cache,id=cresset-git-magma,target=/var/cache/cresset-git,sharing=locked \
+    --mount=type=cache,id=cresset-git-magma,target=/var/cache/cresset-git \
     --mount=type=secret,id=ca \
     /run/cresset/clone.sh magma "$MAGMA_URL" "$MAGMA_VERSION" "" /tmp/source
 

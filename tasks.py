@@ -233,6 +233,8 @@ def family_task(name: str, *members: str, doc: str, always: frozenset[str] = fro
         progress: str = "auto",
         force: bool = False,
     ) -> None:
+        # What this one call is for is not what `.env` is to hold.
+        environment.ensure_env(request, console=console)
         names = {"INSTALL_NAME": install_name, "TORCH_NAME": torch_name, "TRAIN_NAME": train_name}
         # The family is there to be compiled, unless the command line says otherwise.
         request = request.having(

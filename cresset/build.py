@@ -129,8 +129,11 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
         return product
     values = resolved.as_dict()
     folder = resolved["SOURCES"]
-    own = frozenset(tree for tree in files.folders(folder) if tree in {one.tree for one in sources.REPOSITORIES})
-    mirror = f"{files.ROOT / folder}/mirror/" if "mirror" in files.folders(folder) else ""
+    found = files.folders(folder)
+    if resolved.values["SOURCES"].source != "default":
+        sources.require_any(found, folder)
+    own = frozenset(tree for tree in found if tree in {one.tree for one in sources.REPOSITORIES})
+    mirror = f"{files.ROOT / folder}/{sources.MIRROR}/" if sources.MIRROR in found else ""
 
     def ask(url: str) -> dict[str, str] | str:
         if console is None:

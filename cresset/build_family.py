@@ -56,6 +56,13 @@ def make(
         builds.build(resolved, engine, console=console, mode=mode, product=product, force=force)
         if before is not None:
             _compare(before, contents.read(engine, member.reference) or {}, member.reference, console=console)
+    if clean and not engine.dry_run:
+        console.print(
+            Text(f"The next build takes the cache of before, unless .env keeps this one: CLEAN={nonce['CLEAN']}"),
+            soft_wrap=True,
+        )
+    if "train" in names and not engine.dry_run:
+        console.print(Text(f"To work in it: invoke up --train-name {members['train'].reference}"), soft_wrap=True)
 
 
 def require(resolved: Configuration, engine: Engine) -> None:

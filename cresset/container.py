@@ -71,7 +71,8 @@ def why_build(resolved: Configuration, engine: Engine) -> str:
     project = labels.get("com.docker.compose.project", "")
     # A name that the person chose may be an image from anywhere; the default name is one for all of their checkouts.
     if project != resolved.model.project and not resolved.model.settings["IMAGE_NAME"]:
-        return f"The image {image} is that of another checkout ({project or 'unknown'})."
+        whose = f"that of another checkout ({project or 'unknown'})"
+        return f"The image {image} is {whose}, which loses the name; IMAGE_NAME in .env gives this one another."
     return ""
 
 

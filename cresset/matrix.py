@@ -49,6 +49,8 @@ def read(text: str | None, name: str) -> list[Case]:
     Raises:
         CressetError: no text, no such list, no such setting, a value it cannot have, a name that stands there twice.
     """
+    if name.startswith("-"):
+        raise CressetError("no file of configurations is named", "write it like: invoke matrix FILE")
     if text is None:
         raise CressetError(f"{name} is not there", "name a file; a relative path begins at the checkout")
     rows = plain_yaml.read(text, name, _HINT)

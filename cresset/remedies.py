@@ -54,7 +54,10 @@ _NO_RPM_PACKAGE = (
     r"unable to find a match: (?P<package>\S+)|no package matches '(?P<package2>[^'\s]+)'"
     r"|^(?:.*\d )?no package (?P<package3>\S+) available\."
 )
-_NO_PYTHON_PACKAGE = r"because (?P<package>[\w.-]+) was not found"
+_NO_PYTHON_PACKAGE = (
+    r"because (?P<package>[\w.-]+) was not found"
+    r"|satisfies the requirement (?P<package2>[\w.-]+)[^\n]*\(from versions: none\)"
+)
 _NO_PYTHON_VERSION = (
     r"no version of (?P<package>[\w.-]+)|no matching distribution found for (?P<package2>[\w.-]+)"
     r"|because only (?P<package3>[\w.-]+)[<>=!~]"

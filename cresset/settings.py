@@ -135,7 +135,7 @@ SETTINGS = (
     Setting(
         name="SOURCES",
         form=forms.NON_EMPTY,
-        help="is a folder of source trees that are compiled instead of cloned ones",
+        help="is a folder of source trees to compile, or with a `mirror` of GitHub to clone from",
     ),
     Setting(
         name="DEPLOY_PROJECT",

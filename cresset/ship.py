@@ -15,6 +15,7 @@ from rich.console import Console
 
 from cresset import build as builds
 from cresset import files
+from cresset import wheels as wheel_names
 from cresset.bake import Product
 from cresset.configuration import Configuration
 from cresset.display import Mode
@@ -66,19 +67,32 @@ def wheels(
     except OSError as error:
         raise CressetError(f"{dest} cannot be written: {error.strerror}", "name another folder: --dest DIR") from None
     names = [wheel.name for wheel in found]
+    _remove_former(place, names)
     _write_sums(place, names)
     _tell(resolved, place, names, console=console)
 
 
-def _write_sums(place: Path, names: list[str]) -> None:
-    """Write the checksums as `sha256sum --check` reads them, those of wheels that were there before kept."""
+def _remove_former(place: Path, names: list[str]) -> None:
+    """Remove what an earlier call put there of the same packages for the same Python: pip would be asked for both."""
+    new = {(wheel.name, wheel.pythons) for wheel in wheel_names.read(names)}
+    for name in set(_sums(place)) - set(names):
+        if any((wheel.name, wheel.pythons) in new for wheel in wheel_names.read([name])):
+            (place / name).unlink(missing_ok=True)
+
+
+def _sums(place: Path) -> dict[str, str]:
+    """Return the checksums that are written there, by file."""
     file = place / SUMS
     # A person may have written there; what is no checksum is not kept.
     before = file.read_text(errors="replace") if file.exists() else ""
-    lines = {name: digest for digest, name in re.findall(r"^([0-9a-f]{64})  (.+)$", before, re.MULTILINE)}
-    lines |= {name: _sum(place / name) for name in names}
+    return {name: digest for digest, name in re.findall(r"^([0-9a-f]{64})  ([^/\n]+)$", before, re.MULTILINE)}
+
+
+def _write_sums(place: Path, names: list[str]) -> None:
+    """Write the checksums as `sha256sum --check` reads them, those of wheels that were there before kept."""
+    lines = _sums(place) | {name: _sum(place / name) for name in names}
     kept = {name: digest for name, digest in sorted(lines.items()) if (place / name).exists()}
-    file.write_text("".join(f"{digest}  {name}\n" for name, digest in kept.items()))
+    (place / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in kept.items()))
 
 
 def _sum(path: Path) -> str:

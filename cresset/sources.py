@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from os.path import commonprefix
+from pathlib import PurePath
 
 from cresset.compat import Tables, release_of
 from cresset.errors import CressetError
 
+# The folder of sources' own folder of repositories, laid out like GitHub.
+MIRROR = "mirror"
 # Asks a repository: its URL to the names and commits of `git ls-remote`, or why it does not answer.
 Asker = Callable[[str], "Mapping[str, str] | str"]
 
@@ -83,6 +86,28 @@ def resolve(
         if commit and not given:
             commits[f"{prefix}_COMMIT"] = commit
     return commits, warnings
+
+
+def require_any(found: Collection[str], folder: str) -> None:
+    """Refuse a folder of sources that has none.
+
+    Args:
+        found: the folders in it.
+        folder: its name.
+
+    Raises:
+        CressetError: it has neither a tree nor a mirror.
+    """
+    trees = [*(one.tree for one in REPOSITORIES), "magma"]
+    if {*trees, MIRROR} & set(found):
+        return
+    place = PurePath(folder)
+    hint = "docs/source-builds.md, 'Without GitHub', says how it is laid out"
+    if "pytorch" in found:
+        hint = f"call it {place.parent / MIRROR}, and SOURCES the folder above it: {place.parent}"
+        if place.name == MIRROR:
+            hint = f"name the folder above it: {place.parent}"
+    raise CressetError(f"SOURCES: {folder} has neither a folder {MIRROR} nor a tree ({', '.join(trees)})", hint)
 
 
 def remembered(values: Mapping[str, str], commits: Mapping[str, str]) -> dict[str, str]:

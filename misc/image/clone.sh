@@ -23,7 +23,7 @@ if [ -d "$sources/mirror" ]; then
 fi
 
 # Networks fail; what has arrived stays, so that each attempt has less to do. An answer is an answer, to which something
-# else may be asked; of a host that stays away nothing is.
+# else may be asked; of a host that stays away nothing is. While this one pauses, others may clone.
 refusals="couldn't find remote ref|not our ref|unadvertised object|did not contain|shallow|[Rr]epository .*not found|does not exist"
 attempt() {
     pause=2
@@ -35,7 +35,7 @@ attempt() {
             exit 1
         fi
         echo "cresset: trying again in $pause s: $*" >&2
-        sleep "$pause"
+        if [ "$alone" ]; then sleep "$pause"; else flock --unlock 9 && sleep "$pause" && flock 9; fi
         pause=$((pause * 2))
     done
 }
@@ -64,6 +64,11 @@ fi
 # The clone's data is kept between builds: another tag costs what is new in it, an interrupted transfer what is missing.
 store=/var/cache/cresset-git/$name.git
 mkdir -p "${store%/*}"
+exec 9> "$store.turn"
+if ! flock --nonblock 9; then
+    echo "cresset: $name: waiting for another build, which clones it too"
+    flock 9
+fi
 if [ -d "$store" ]; then find "$store" -name '*.lock' -delete; fi
 git init --quiet --separate-git-dir "$store" "$out"
 cd "$out"
@@ -74,6 +79,7 @@ git config remote.origin.url "$url"
 fetch() {
     attempt git fetch --quiet --depth 1 origin "$1" || attempt git fetch --quiet origin "$1"
 }
+alone=
 here=
 for reference in ${commit:+"$commit"} "$tag" "v$tag"; do
     if fetch "$reference"; then here=$(git rev-parse --verify 'FETCH_HEAD^{commit}') && break; fi
@@ -89,6 +95,8 @@ if [ -n "$commit" ] && [ "$here" != "$commit" ]; then
     echo "cresset: $name: $tag at $url is commit $here, not $commit" >&2
     exit 1
 fi
+# From here on the clone's data is this commit's.
+alone=1
 git reset --quiet --hard "$here"
 
 if [ -e .gitmodules ]; then

@@ -388,6 +388,12 @@ CASES = {
         "no such Python package",
         "another one asks for",
     ),
+    "no such Python package, by pip": Case(
+        "ERROR: Could not find a version that satisfies the requirement einops (from versions: none)\n"
+        "ERROR: No matching distribution found for einops",
+        "no such Python package",
+        "reqs/pip-train.requirements.txt, line 3: the index has no package einops: check how it is spelt",
+    ),
     "no such version, by uv": Case(
         "error: No solution found when resolving dependencies\n  cause: Because there is no version of einops>=99 and "
         "you require einops>=99, we can conclude that your requirements are unsatisfiable.",

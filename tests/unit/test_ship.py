@@ -81,6 +81,23 @@ def test_checksums_of_wheels_that_are_still_there_are_kept_and_no_others(shipped
     assert names == ["own", "torch", "torchvision"]
 
 
+def test_what_an_earlier_call_put_there_gives_way(shipped: Path) -> None:
+    former, other, own = (
+        "torchvision-0.28.0-py3-none-any.whl",
+        "torch-2.13.0-cp311-cp311-linux_x86_64.whl",
+        "torchvision-0.27.0-py3-none-any.whl",
+    )
+    for name in (former, other, own):
+        (shipped / name).touch()
+    digest = hashlib.sha256(b"").hexdigest()
+    (shipped / "SHA256SUMS").write_text(f"{digest}  {former}\n{digest}  {other}\n")
+    ship_to(shipped)
+    assert not (shipped / former).exists()
+    # For another Python, and what somebody else put there.
+    assert (shipped / other).exists()
+    assert (shipped / own).exists()
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [

@@ -98,3 +98,22 @@ def test_of_a_host_that_is_away_a_tag_is_what_it_was_last_time() -> None:
 
 def test_nothing_is_asked_for_a_tree_of_ones_own() -> None:
     assert resolve({"PYTORCH_VERSION_TAG": "nothing"}, own=frozenset({"torch"})) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("found", "folder", "hint"),
+    [
+        ({"pytorch"}, "/srv/mirror", "name the folder above it: /srv"),
+        ({"pytorch"}, "/srv/github", "call it /srv/mirror, and SOURCES the folder above it: /srv"),
+        ({"code"}, "/srv/sources", "says how it is laid out"),
+    ],
+)
+def test_a_folder_of_sources_without_any_is_refused(found: set[str], folder: str, hint: str) -> None:
+    with pytest.raises(CressetError, match="has neither a folder mirror nor a tree") as refused:
+        sources.require_any(found, folder)
+    assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize("found", [{"mirror"}, {"vision"}, {"magma", "other"}])
+def test_a_folder_of_sources_with_one_is_taken(found: set[str]) -> None:
+    sources.require_any(found, "/srv/sources")
