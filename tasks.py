@@ -18,7 +18,7 @@ from cresset import build as builds
 from cresset import build_family, container, display, environment, family, files, forecast, gate, ship, upkeep, wish
 from cresset import jupyter as jupyters
 from cresset import matrix as matrices
-from cresset.command_line import console, refuse_misspelt_task, task
+from cresset.command_line import console, refuse_misspelt_task, task, whole_number
 from cresset.configuration import Configuration, Request
 from cresset.engine import Engine
 from cresset.progress import Outcome
@@ -168,9 +168,9 @@ def run(request: Request, command: str = "", progress: str = "auto", force: bool
 
 
 @task
-def jupyter(request: Request, port: int = 0) -> None:
+def jupyter(request: Request, port: str = "") -> None:
     """Run JupyterLab in the running container, and print its address on this machine; Ctrl-C ends it."""
-    jupyters.serve(*environment.load(request), port=port, console=console)
+    jupyters.serve(*environment.load(request), port=whole_number("--port", port), console=console)
 
 
 @task
@@ -208,16 +208,20 @@ def wheels(request: Request, dest: str = "dist", progress: str = "auto", force: 
 
 
 @task
-def matrix(request: Request, file: str, at_once: int = 0, force: bool = False) -> None:
+def matrix(request: Request, file: str, at_once: str = "", force: bool = False) -> None:
     """Build the configurations of a YAML file side by side, and show a table of how they ended."""
-    cases = matrices.read(files.read(file), file)
+    workers = whole_number("--at-once", at_once)
+    cases = matrices.read(files.read(file) if files.kind(file) == "file" else None, file)
 
     def build_case(case: matrices.Case) -> Outcome | None:
         asked = replace(request.having(**case.overrides), service=case.service or request.service)
-        return builds.build(*environment.load(asked), console=Console(file=io.StringIO()), mode="quiet", force=force)
+        resolved, engine = environment.load(asked)
+        environment.require_paths(resolved)
+        return builds.build(resolved, engine, console=Console(file=io.StringIO()), mode="quiet", force=force)
 
     ready_to_build(request)
-    matrices.show(matrices.run(cases, build_case, console=console, at_once=at_once), console=console)
+    results = matrices.run(cases, build_case, console=console, at_once=workers)
+    matrices.show(results, console=console)
 
 
 def family_task(name: str, *members: str, doc: str, always: frozenset[str] = frozenset()) -> Task[Callable[..., None]]:

@@ -64,7 +64,7 @@ def define(model: Model, service: Service, product: Product, *, compose_version:
             "com.docker.compose.service": service.name,
             "com.docker.compose.version": compose_version,
         },
-        "output": [f"type=local,dest={product.folder}" if product.folder else "type=docker"],
+        "output": [f"type=local,{_field(f'dest={product.folder}')}" if product.folder else "type=docker"],
     }
     definition = {"group": {"default": {"targets": [service.name]}}, "target": {service.name: target}}
     return json.dumps(_escape(definition), indent=2)
@@ -83,11 +83,14 @@ def secret_values(model: Model) -> dict[str, str]:
 
 
 def _secret(name: str, source: Mapping[str, Any]) -> str:
-    field = f"env={source['environment']}" if "environment" in source else f"src={source['file']}"
-    # The fields are read as CSV, where a comma or a quote needs quotes of its own.
-    if re.search(r'[,"]', field):
-        field = '"{}"'.format(field.replace('"', '""'))
-    return f"id={name},{field}"
+    return f"id={name}," + _field(
+        f"env={source['environment']}" if "environment" in source else f"src={source['file']}"
+    )
+
+
+def _field(text: str) -> str:
+    """Return a field as CSV has it, where a comma, a quote or a line's end needs quotes around it."""
+    return '"{}"'.format(text.replace('"', '""')) if re.search(r'[,"\n]', text) else text
 
 
 def _escape(value: Any) -> Any:  # noqa: ANN401 - JSON

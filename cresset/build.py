@@ -132,6 +132,7 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
     found = files.folders(folder)
     if resolved.values["SOURCES"].source != "default":
         sources.require_any(found, folder)
+    sources.refuse_links(files.links(folder), folder)
     own = frozenset(tree for tree in found if tree in {one.tree for one in sources.REPOSITORIES})
     mirror = f"{files.ROOT / folder}/{sources.MIRROR}/" if sources.MIRROR in found else ""
 
@@ -151,7 +152,7 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
 
 
 def _last_commits() -> dict[str, str]:
-    with suppress(ValueError, CressetError):
+    with suppress(ValueError, RecursionError, CressetError):
         kept = json.loads(files.read(COMMITS) or "{}")
         return {str(key): str(value) for key, value in kept.items()} if isinstance(kept, dict) else {}
     return {}
@@ -177,6 +178,8 @@ def _check_requirements(resolved: Configuration, product: Product) -> dict[str, 
             requirements.check_names(text, f"reqs/{name}")
         else:
             requirements.check_pip(text, f"reqs/{name}", is_here=files.is_here)
+        if name.startswith("pip-build"):
+            requirements.check_compiled(text, f"reqs/{name}")
     return read
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cresset import build as builds
-from cresset import contents, family
+from cresset import contents, family, remedies
 from cresset.bake import Product
 from cresset.configuration import Configuration
 from cresset.display import Mode
@@ -46,12 +46,15 @@ def make(
         CressetError: a build failed, or the torch image that was named is none.
     """
     members = family.members(resolved, full=full)
+    family.require_distinct(members)
     nonce = {"CLEAN": time.strftime("%Y%m%dT%H%M%S", time.gmtime())} if clean else {}
     for name in names:
         member = members[name]
         product = Product(name=member.reference, target=member.target, tags=[member.reference], arguments=nonce)
         if name == "train":
             product = _on_torch(resolved, engine, product, members["torch"].reference, console=console)
+        if not engine.dry_run:
+            _require_kind(engine, member)
         before = contents.read(engine, member.reference) if clean and not engine.dry_run else None
         builds.build(resolved, engine, console=console, mode=mode, product=product, force=force)
         if before is not None:
@@ -77,15 +80,25 @@ def require(resolved: Configuration, engine: Engine) -> None:
         raise CressetError(f"there is no image {image}", f"make it: invoke build-train --train-name {name}")
 
 
+def _require_kind(engine: Engine, member: family.Member) -> None:
+    """Refuse to take the name of an image of another kind: with its name it would lose what keeps it."""
+    stage = (engine.labels(member.reference) or {}).get(family.STAGE, member.target)
+    if stage != member.target:
+        raise CressetError(
+            f"{member.reference} is there, and is the stage {stage}, not {member.target}",
+            f"choose another name, or remove it: docker image rm {member.reference}",
+        )
+
+
 def _on_torch(resolved: Configuration, engine: Engine, product: Product, torch: str, *, console: Console) -> Product:
     """Return the product, made from the torch image of that name where there is one, and not through build stages."""
     if resolved["TORCH_NAME"]:
-        made = family.arguments_of(_labels(engine, torch), torch)
+        made = family.arguments_of(_labels(engine, torch), torch, resolved.recipe)
     else:
         labels = engine.labels(torch)
         if labels is None:
             return product
-        made = family.arguments_of(labels, torch)
+        made = family.arguments_of(labels, torch, resolved.recipe)
         # Nobody named it: it is taken if it is what would be built.
         if unlike := [name for name, value in made.items() if not _is_as_wanted(resolved, name, value)]:
             console.print(
@@ -115,10 +128,13 @@ def _is_as_wanted(resolved: Configuration, name: str, value: str) -> bool:
 
 def _labels(engine: Engine, image: str) -> dict[str, str]:
     labels = engine.labels(image)
+    if labels is None and "/" in image and engine.dry_run:
+        raise CressetError(f"{image} is not here, and a dry run pulls nothing", f"docker pull {image}")
     if labels is None and "/" in image:
         if reason := engine.pull(image):
             raise CressetError(
-                f"{image} is neither here nor to be pulled: {reason}", "log in to its registry: docker login"
+                f"{image} is neither here nor to be pulled: {reason}",
+                f"see to its name and the network; where it asks who you are: docker login {remedies.registry(image)}",
             )
         labels = engine.labels(image)
     if labels is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -111,6 +112,17 @@ def read_request(service: str | None, assignments: list[str], *, dry_run: bool) 
     if service == "":
         raise CressetError("--service: no service is named", "write it like --service cpu, or leave it out")
     return Request(service=service or "", overrides=overrides, dry_run=dry_run)
+
+
+def whole_number(option: str, text: str) -> int:
+    """Return the number that an option says, 0 where it is left out.
+
+    Raises:
+        CressetError: it says none.
+    """
+    if not re.fullmatch(r"[0-9]{0,6}", text):
+        raise CressetError(f"{option}: {text!r} is no whole number", "write it like 2, or leave it out")
+    return int(text or "0")
 
 
 def refuse_misspelt_task(words: list[str], known: list[str]) -> None:

@@ -273,6 +273,7 @@ def require_paths(resolved: Configuration) -> None:
     for name, what in (
         ("HOST_ROOT", "folder"),
         ("WHEELHOUSE", "folder"),
+        ("SOURCES", "folder"),
         ("DEPLOY_PROJECT", "folder"),
         ("CA_BUNDLE", "file"),
     ):

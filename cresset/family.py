@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cresset import settings
 from cresset.configuration import Configuration
+from cresset.dockerfile import Dockerfile
 from cresset.errors import CressetError
 
 REPOSITORY = "pytorch_source"
@@ -46,6 +48,22 @@ def members(resolved: Configuration, *, full: bool) -> dict[str, Member]:
     return {key: Member(target=target, reference=reference(name)) for key, (target, name) in names.items()}
 
 
+def require_distinct(images: Mapping[str, Member]) -> None:
+    """Refuse one name for two images of the family.
+
+    Raises:
+        CressetError: the later one would take it from the earlier one.
+    """
+    owners: dict[str, str] = {}
+    for name, member in images.items():
+        former = owners.setdefault(member.reference, name)
+        if former != name:
+            raise CressetError(
+                f"the images {former} and {name} have one name: {member.reference}",
+                f"give each its own: --{former}-name, --{name}-name",
+            )
+
+
 def suffix_of(resolved: Configuration) -> str:
     """Return what a full name ends with, like -ubuntu18.04-cuda10.2-cudnn8-py3.9."""
     python = f"-py{resolved['PYTHON_VERSION']}"
@@ -60,11 +78,16 @@ def reference(name: str) -> str:
     return name if re.search(r"[:/@]", name) else f"{REPOSITORY}:{name}"
 
 
-def arguments_of(labels: Mapping[str, str], image: str) -> dict[str, str]:
+def arguments_of(labels: Mapping[str, str], image: str, recipe: Dockerfile) -> dict[str, str]:
     """Return the arguments that a torch image was made with.
 
+    Args:
+        labels: the image's.
+        image: its name.
+        recipe: the Dockerfile, whose stage `dist` writes them.
+
     Raises:
-        CressetError: it is no torch image of this program.
+        CressetError: it is no torch image of this program, or its label is damaged.
     """
     if labels.get(STAGE) != "dist" or ARGUMENTS not in labels:
         what = f"it is the stage {labels[STAGE]}" if STAGE in labels else "it has no label of this program"
@@ -72,7 +95,16 @@ def arguments_of(labels: Mapping[str, str], image: str) -> dict[str, str]:
             f"{image} is no torch image: {what}",
             "make one: invoke build-torch; `invoke ls --images` lists this checkout's",
         )
-    return dict(word.split("=", 1) for word in shlex.split(labels[ARGUMENTS]))
+    known = {argument.name for stage in recipe.stages if stage.name == "dist" for argument in stage.arguments}
+    try:
+        found = dict(word.split("=", 1) for word in shlex.split(labels[ARGUMENTS]))
+    except ValueError:
+        found = {}
+    if not found or not found.keys() <= known:
+        raise CressetError(f"{image} has a damaged label {ARGUMENTS}", "make it anew: invoke build-torch")
+    for name, value in found.items():
+        settings.find(name, image).check(value, image)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

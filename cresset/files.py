@@ -136,6 +136,18 @@ def has_utf8_path() -> bool:
         return False
 
 
+def place(path: str) -> Path:
+    """Return where a path is that a person wrote: a relative one begins at the checkout, `~` is their home.
+
+    Raises:
+        CressetError: there is no such home.
+    """
+    try:
+        return ROOT / Path(path).expanduser()
+    except RuntimeError:
+        raise CressetError(f"{path}: there is no such home", "write the whole path") from None
+
+
 def kind(path: str) -> str:
     """Return `file` or `folder`, empty for neither; a relative path begins at the checkout, `~` is the person's home.
 
@@ -183,9 +195,16 @@ def make_folder(path: str) -> bool:
 
 
 def folders(path: str) -> frozenset[str]:
-    """Return the names of the folders in a folder; a relative path begins at the checkout."""
-    place = (ROOT / path).expanduser()
-    return frozenset(child.name for child in place.iterdir() if child.is_dir()) if place.is_dir() else frozenset()
+    """Return the names of the folders in a folder."""
+    folder = place(path)
+    return frozenset(child.name for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else frozenset()
+
+
+def links(path: str) -> frozenset[str]:
+    """Return the names of the links and of what else is no folder in a folder."""
+    folder = place(path)
+    found = folder.iterdir() if folder.is_dir() else ()
+    return frozenset(child.name for child in found if child.is_symlink() or not child.is_dir())
 
 
 def new_record(stem: str) -> Path | None:

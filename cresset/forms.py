@@ -168,7 +168,11 @@ NAME = Form(what="a name for an image", hint="write it like cresset:train-me", a
 FAMILY = Form(
     what="a tag, or an image's name",
     hint="write it like train_alice, or registry.example.org/team/train:alice",
-    accepts=lambda value: bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", value)) or NAME.accepts(value),
+    accepts=lambda value: (
+        NAME.accepts(value)
+        if re.search("[:/@]", value)
+        else bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", value))
+    ),
 )
 IMAGE = Form(what="an image reference", hint="write it like debian:bookworm", accepts=_names_image(_IMAGE + _DIGEST))
 URL = Form(what="a URL", hint="write it with http:// or https://", accepts=_is_url)
@@ -177,11 +181,17 @@ PUBLIC_URL = Form(
     hint="arguments stay in the image's history; give the credentials in INDEX_URL, which is a secret",
     accepts=lambda value: _is_url(value) and mask(value) == value,
 )
+# ccache.dev/manual, 'Remote storage backends'; attributes follow behind bars.
+REMOTE_CACHE = Form(
+    what="the address of a compiler cache",
+    hint="write it like redis://host:6379 or http://host/ccache",
+    accepts=_matches(r"(?:https?|redis(?:\+unix)?|file):/\S+"),
+)
 REPOSITORY = Form(
     what="the address of a repository",
-    hint="write it like https://github.com/pytorch/pytorch.git, without a password: it stays in the image's history",
+    hint="write it like https://github.com/pytorch/pytorch.git, without a password or token: the image would keep it",
     accepts=lambda value: (
-        bool(re.fullmatch(r"(https?|git|ssh)://[^\s/]+/\S+", value)) and not re.search(r"://[^/@]*:[^/@]*@", value)
+        bool(re.fullmatch(r"(https?|git|ssh)://[^\s/]+/\S+", value)) and not re.search(r"://(?!git@)[^/@]*@", value)
     ),
 )
 URLS = Form(

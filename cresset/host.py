@@ -178,7 +178,9 @@ def ask_repository(url: str, *, seconds: float = 20) -> dict[str, str] | str:
     except subprocess.TimeoutExpired:
         return f"no answer in {seconds:.0f} s"
     if done.returncode:
-        return (done.stderr.strip().splitlines() or ["git failed"])[-1].removeprefix("fatal: ")
+        lines = done.stderr.strip().splitlines()
+        fatal = [line.removeprefix("fatal: ") for line in lines if line.startswith("fatal: ")]
+        return [*fatal, *lines[-1:], "git failed"][0]
     return parse_references(done.stdout)
 
 

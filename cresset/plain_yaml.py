@@ -17,5 +17,8 @@ def read(text: str, name: str, hint: str) -> Any:  # noqa: ANN401 - YAML
     """
     try:
         return yaml.load(text, yaml.CBaseLoader)  # noqa: S506 - it makes texts, lists and mappings only
-    except yaml.YAMLError as error:
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise CressetError(f"{name} is no YAML: {line}{error.problem or error.context}", hint) from None
+    except (yaml.YAMLError, RecursionError) as error:
         raise CressetError(f"{name} is no YAML: {str(error).splitlines()[0]}", hint) from None

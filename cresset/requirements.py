@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from cresset.credentials import mask
 from cresset.errors import CressetError
@@ -99,6 +100,22 @@ def check_pip(text: str, name: str, *, is_here: Callable[[str], bool]) -> None:
         problem, hint = _problem(line, is_here)
         if problem:
             raise CressetError(f"{name}:{number}: {_short(line)} {problem}", hint)
+
+
+def check_compiled(text: str, name: str) -> None:
+    """Refuse PyTorch and its companions among what is to be compiled against PyTorch.
+
+    Raises:
+        CressetError: with the file's name, the line's number and the line.
+    """
+    for number, line in _logical_lines(text):
+        found = re.match(r"([A-Za-z0-9._-]+)", line)
+        package = canonicalize_name(found[1]) if found else ""
+        if package in {"torch", "torchvision", "torchaudio", "torchtext"}:
+            tag = "PYTORCH" if package == "torch" else package.upper()
+            raise CressetError(
+                f"{name}:{number}: {_short(line)} is what these are compiled against", f"set {tag}_VERSION_TAG instead"
+            )
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -149,7 +149,7 @@ SETTINGS = (
     ),
     Setting(
         name="CCACHE_REMOTE_STORAGE",
-        form=forms.ANYTHING,
+        form=forms.or_empty(forms.REMOTE_CACHE),
         help="is a compiler cache that hosts share, like redis://host:6379",
     ),
     Setting(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -47,7 +47,9 @@ def wheels(
     Raises:
         CressetError: the build failed, or the folder cannot be written.
     """
-    place = (files.ROOT / dest).expanduser()
+    if not dest.strip():
+        raise CressetError("--dest: no folder is named", "leave it out for dist/")
+    place = files.place(dest)
     if engine.dry_run:
         product = Product(name="the wheels", target="dist", folder=str(place))
         builds.build(resolved, engine, console=console, mode=mode, product=product, force=force)
@@ -58,17 +60,20 @@ def wheels(
             product = Product(name="the wheels", target="dist", folder=folder)
             builds.build(resolved, engine, console=console, mode=mode, product=product, force=force)
             found = sorted(Path(folder).rglob("*.whl"))
+            names = [wheel.name for wheel in found]
+            for name in (SUMS, *names):
+                if (place / name).is_dir():
+                    raise IsADirectoryError(errno.EISDIR, f"{name} in it is a folder")
             for wheel in found:
-                shutil.move(wheel, place / wheel.name)
+                wheel.replace(place / wheel.name)
+            _remove_former(place, names)
+            _write_sums(place, names, Path(folder))
     except CressetError:
         with suppress(OSError):
             place.rmdir()  # if there was nothing in it before either
         raise
     except OSError as error:
         raise CressetError(f"{dest} cannot be written: {error.strerror}", "name another folder: --dest DIR") from None
-    names = [wheel.name for wheel in found]
-    _remove_former(place, names)
-    _write_sums(place, names)
     _tell(resolved, place, names, console=console)
 
 
@@ -88,11 +93,13 @@ def _sums(place: Path) -> dict[str, str]:
     return {name: digest for digest, name in re.findall(r"^([0-9a-f]{64})  ([^/\n]+)$", before, re.MULTILINE)}
 
 
-def _write_sums(place: Path, names: list[str]) -> None:
+def _write_sums(place: Path, names: list[str], scratch: Path) -> None:
     """Write the checksums as `sha256sum --check` reads them, those of wheels that were there before kept."""
     lines = _sums(place) | {name: _sum(place / name) for name in names}
     kept = {name: digest for name, digest in sorted(lines.items()) if (place / name).exists()}
-    (place / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in kept.items()))
+    (scratch / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in kept.items()))
+    # Whole or not at all, and never through a link.
+    (scratch / SUMS).replace(place / SUMS)
 
 
 def _sum(path: Path) -> str:

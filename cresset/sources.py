@@ -110,6 +110,23 @@ def require_any(found: Collection[str], folder: str) -> None:
     raise CressetError(f"SOURCES: {folder} has neither a folder {MIRROR} nor a tree ({', '.join(trees)})", hint)
 
 
+def refuse_links(found: Collection[str], folder: str) -> None:
+    """Refuse a tree or a mirror that is a link or a file: a build would pass it over, and compile another source.
+
+    Args:
+        found: what is no folder in the folder of sources.
+        folder: its name.
+
+    Raises:
+        CressetError: with what to do.
+    """
+    for name in sorted({MIRROR, "magma", *(one.tree for one in REPOSITORIES)} & set(found)):
+        raise CressetError(
+            f"SOURCES: {folder}/{name} is no folder but a link or a file, and a build follows no link",
+            "put the folder itself there, or mount it: mount --bind",
+        )
+
+
 def remembered(values: Mapping[str, str], commits: Mapping[str, str]) -> dict[str, str]:
     """Return the commits by repository and tag, to be kept for a day when a host is away."""
     prefixes = [one.prefix for one in REPOSITORIES if f"{one.prefix}_COMMIT" in commits]

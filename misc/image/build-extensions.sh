@@ -55,6 +55,12 @@ compile_line() { # LINE PLACE
     report "$1"
     for wheel in "$work/pip"/*.whl; do
         [ -e "$wheel" ] || continue # its marker says that it is not for this system
+        case "${wheel##*/}" in
+            torch-* | torchvision-* | torchaudio-* | torchtext-*)
+                echo "cresset: $1 is ${wheel##*/}, which would take the place of what it was compiled against" >&2
+                exit 1
+                ;;
+        esac
         python "${0%/*}/bundle-libraries.py" "$wheel" "$work/wheels"
     done
     # In one go: another build may look.

@@ -24,7 +24,7 @@ fi
 
 # Networks fail; what has arrived stays, so that each attempt has less to do. An answer is an answer, to which something
 # else may be asked; of a host that stays away nothing is. While this one pauses, others may clone.
-refusals="couldn't find remote ref|not our ref|unadvertised object|did not contain|shallow|[Rr]epository .*not found|does not exist"
+refusals="couldn't find remote ref|not our ref|unadvertised object|did not contain|shallow|[Rr]epository .*not found|does not exist|does not appear to be a git repository"
 attempt() {
     pause=2
     until "$@" 2> /tmp/reason; do
@@ -50,6 +50,10 @@ forget_history() { # COMMIT
 }
 
 if [ -d "$sources/$name" ]; then
+    if [ ! -e "$sources/$name/setup.py" ] && [ ! -e "$sources/$name/pyproject.toml" ]; then
+        echo "cresset: the folder $name of the folder of sources (SOURCES) has neither setup.py nor pyproject.toml" >&2
+        exit 1
+    fi
     echo "$name: the tree of the folder of sources, whatever its tag ($tag) says"
     cp -a "$sources/$name/." "$out"
     here=$(git -C "$out" rev-parse --verify --quiet HEAD || true)

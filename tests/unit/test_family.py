@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cresset import family, settings
+from cresset import dockerfile, family, settings
 from cresset.configuration import Configuration, Value
 from cresset.errors import CressetError
 
@@ -71,17 +71,33 @@ def test_a_branch_makes_a_name_that_docker_takes() -> None:
     assert references(configuration(PYTORCH_VERSION_TAG="release/2.14"))[1] == "pytorch_source:build_torch-release-2.14"
 
 
-LABELS = {"cresset.stage": "dist", "cresset.arguments": "USE_CUDA='0' CCA='7.5 8.6+PTX' PYTHON_VERSION='3.9' X=''"}
+LABELS = {"cresset.stage": "dist", "cresset.arguments": "USE_CUDA='0' CCA='7.5 8.6+PTX' PYTHON_VERSION='3.9'"}
+RECIPE = dockerfile.parse((ROOT / "Dockerfile").read_text())
 
 
 def test_the_arguments_of_a_torch_image_are_in_its_labels() -> None:
-    assert family.arguments_of(LABELS, "a") == {"USE_CUDA": "0", "CCA": "7.5 8.6+PTX", "PYTHON_VERSION": "3.9", "X": ""}
+    found = family.arguments_of(LABELS, "a", RECIPE)
+    assert found == {"USE_CUDA": "0", "CCA": "7.5 8.6+PTX", "PYTHON_VERSION": "3.9"}
 
 
 @pytest.mark.parametrize("labels", [{}, {"cresset.stage": "train", "cresset.arguments": ""}, {"cresset.stage": "dist"}])
 def test_another_image_is_refused(labels: dict[str, str]) -> None:
     with pytest.raises(CressetError, match="debian:12 is no torch image"):
-        family.arguments_of(labels, "debian:12")
+        family.arguments_of(labels, "debian:12", RECIPE)
+
+
+@pytest.mark.parametrize(
+    "label", ["USE_CUDA='0", "USE_CUDA 0", "", "UID='77'", "TRAIN_IMAGE='evil'", "USE_CUDA='2'", "PYTHON_VERSION='x'"]
+)
+def test_a_damaged_label_is_refused(label: str) -> None:
+    with pytest.raises(CressetError, match="a:1"):
+        family.arguments_of({"cresset.stage": "dist", "cresset.arguments": label}, "a:1", RECIPE)
+
+
+def test_one_name_for_two_images_is_refused() -> None:
+    given = configuration(TORCH_NAME="mine", TRAIN_NAME="mine")
+    with pytest.raises(CressetError, match="torch and train have one name: pytorch_source:mine"):
+        family.require_distinct(family.members(given, full=False))
 
 
 def test_what_was_given_and_differs_is_told() -> None:

@@ -152,3 +152,12 @@ def test_what_uv_cannot_read_is_refused_with_its_place(line: str, problem: str) 
 def test_what_is_on_this_host_is_not_in_a_build(line: str) -> None:
     with pytest.raises(CressetError, match=r"^pip\.txt:1: .* is a file or a folder$"):
         check_pip(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["torch", "torch @ https://example.org/torch.tar.gz", "Torch==2.6", "torchvision >= 1"]
+)
+def test_pytorch_is_not_compiled_against_itself(line: str) -> None:
+    with pytest.raises(CressetError, match=r"reqs/x:2: .* is what these are compiled against"):
+        requirements.check_compiled(f"# mine\n{line}\n", "reqs/x")
+    requirements.check_compiled("torch-scatter\nflash-attn\n--no-index\n", "reqs/x")

@@ -114,6 +114,12 @@ def test_a_folder_of_sources_without_any_is_refused(found: set[str], folder: str
     assert hint in refused.value.hint
 
 
+def test_a_link_among_the_sources_is_refused() -> None:
+    with pytest.raises(CressetError, match=r"/srv/sources/torch is no folder but a link or a file"):
+        sources.refuse_links({"torch", "README.md"}, "/srv/sources")
+    sources.refuse_links({"README.md"}, "/srv/sources")
+
+
 @pytest.mark.parametrize("found", [{"mirror"}, {"vision"}, {"magma", "other"}])
 def test_a_folder_of_sources_with_one_is_taken(found: set[str]) -> None:
     sources.require_any(found, "/srv/sources")
