@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from cresset import plain_yaml
 from cresset.errors import CressetError
 
+# What a row of a person's own may leave out.
+_OPTIONAL = {"commit", "source", "unconfirmed"}
 _HINT = "compare cresset/data/compat.yaml"
 
 
@@ -94,6 +97,10 @@ def read(text: str, own: str = "", own_name: str = "misc/compat.yaml") -> Tables
             raise CressetError(
                 f"{own_name}: {name!r} is no table of rows", f"the tables are {', '.join(sorted(rows))}, each a list"
             )
+        for number, row in enumerate(added, start=1):
+            if unlike := _unlike(row, rows[name]):
+                example = json.dumps({key: value for key, value in rows[name][0].items() if key not in _OPTIONAL})
+                raise CressetError(f"{own_name}: {name}, row {number}: {unlike}", f"write it like {example}")
         rows[name] = [*added, *rows[name]]
     return Tables(rows=rows, sources=sources)
 
@@ -132,6 +139,46 @@ def _own(text: str, name: str) -> Mapping[str, Any]:
     if not isinstance(tables, dict):
         raise CressetError(f"{name} is no mapping of tables", _HINT)
     return tables
+
+
+def _unlike(row: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> str:
+    """Return in what a person's row differs in kind from all that are known; empty where in nothing."""
+    needed = set.intersection(*(set(one) for one in known)) - _OPTIONAL
+    if missing := sorted(needed - row.keys()):
+        return f"{missing[0]} is missing"
+    for key, value in row.items():
+        values = [one[key] for one in known if one.get(key)]
+        if values and value and not _is_alike(value, values):
+            return f"{key} cannot be {json.dumps(value)}"
+    return ""
+
+
+def _is_alike(value: object, known: Sequence[Any]) -> bool:
+    """Return whether a value is of the kind that all of them are of: a version, a range, so many of them ..."""
+    if not isinstance(value, type(known[0])):
+        return False
+    if isinstance(value, list):
+        is_as_many = len({len(one) for one in known}) > 1 or len(value) == len(known[0])
+        return is_as_many and all(_is_alike(item, [part for one in known for part in one]) for item in value)
+    return all(kind(value) or not all(map(kind, known)) for kind in (_is_version, _is_range, _is_commit))
+
+
+def _is_version(text: object) -> bool:
+    try:
+        return str(text)[:1].isdigit() and bool(Version(str(text)))
+    except InvalidVersion:
+        return False
+
+
+def _is_range(text: object) -> bool:
+    try:
+        return bool(SpecifierSet(str(text)))
+    except InvalidSpecifier:
+        return False
+
+
+def _is_commit(text: object) -> bool:
+    return bool(re.fullmatch("[0-9a-f]{40}", str(text)))
 
 
 def _path(table: str, part: str) -> str:

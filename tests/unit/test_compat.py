@@ -16,7 +16,7 @@ from cresset.errors import CressetError
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "cresset" / "data" / "compat.yaml").read_text()
 TABLES = compat.read(TEXT)
-OWN = "releases: [{torch: 2.99.0, python: [3.11, 3.20]}]"
+OWN = "releases: [{torch: 2.99.0, vision: 0.99.0, audio: '', text: '', python: [3.11, 3.20], cuda: [cu140]}]"
 
 
 def test_the_images_pins_are_those_of_the_table() -> None:
@@ -117,3 +117,31 @@ def test_a_distribution_is_told_by_a_word_of_the_name(image: str, system: str) -
 )
 def test_where_packages_can_be_installed_is_told_by_a_word_of_the_name(image: str, *, has_packages: bool) -> None:
     assert TABLES.has_packages(image) == has_packages
+
+
+RELEASE = "torch: 2.99.0, vision: '', audio: '', text: '', cuda: [cu130]"
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        ("releases: [{torch: 2.13.0}]", "releases, row 1: audio is missing"),
+        ("releases: [{}]", "is missing"),
+        (f"releases: [{{{RELEASE}, python: 3.10}}]", 'python cannot be "3.10"'),
+        (f"releases: [{{{RELEASE}, python: [3.10, 3.11, 3.12]}}]", "python cannot be"),
+        (f"releases: [{{{RELEASE}, python: [a, b]}}]", "python cannot be"),
+        (f"releases: [{{{RELEASE}, python: {{a: 3.10}}}}]", "python cannot be"),
+        (f"releases: [{{{RELEASE.replace('2.99.0', 'v2.99.0')}, python: [3.10, 3.14]}}]", "torch cannot be"),
+        (f"releases: [{{{RELEASE}, python: [3.10, 3.14], commit: nonsense}}]", "commit cannot be"),
+        ("toolkits: [{cuda: 13.0.3}]", "is missing"),
+        ("toolkits: [{cuda: 13.0.3, cca: 7.5, gcc: '15', driver: '580'}]", "cca cannot be"),
+        ("toolkits: [{cuda: 13.0.3, cca: [x, y], gcc: '15', driver: '580'}]", "cca cannot be"),
+        ("toolkits.added: [{cca: 8.6}]", "cuda is missing"),
+        ("releases: " + 3000 * "[" + 3000 * "]", "misc/compat.yaml"),
+    ],
+)
+def test_a_row_of_another_kind_is_refused_with_its_number(own: str, says: str) -> None:
+    with pytest.raises(CressetError) as refused:
+        compat.read(TEXT, own)
+    assert "misc/compat.yaml" in str(refused.value)
+    assert says in str(refused.value)
