@@ -10,7 +10,26 @@ if command -v ld.lld > /dev/null; then export LDFLAGS="-fuse-ld=lld"; fi
 
 export CCACHE_DIR=/root/.cache/ccache CCACHE_MAXSIZE=50G CCACHE_COMPILERCHECK=content
 export CCACHE_STATSLOG=/tmp/ccache.statistics
-if [ -s /run/secrets/ccache_remote ]; then
+# A store that takes connections and never answers would cost each compiler ten seconds.
+answers() { # URL
+    timeout 15 python3 - "$1" << 'END'
+import socket, sys
+from urllib.parse import urlsplit
+
+place = urlsplit(sys.argv[1].split("|")[0])
+port = {"http": 80, "https": 443, "redis": 6379}.get(place.scheme)
+if port and place.hostname:
+    try:
+        with socket.create_connection((place.hostname, place.port or port), timeout=5) as door:
+            if place.scheme != "https":
+                door.sendall(b"PING\r\n" if place.scheme == "redis" else b"HEAD / HTTP/1.0\r\n\r\n")
+                door.recv(1)
+    except OSError as error:
+        sys.exit(f"cresset: the compiler cache of CCACHE_REMOTE_STORAGE does not answer ({error}): without it")
+END
+}
+
+if [ -s /run/secrets/ccache_remote ] && answers "$(cat /run/secrets/ccache_remote)"; then
     # What was compiled before there was a remote store goes there too.
     export CCACHE_RESHARE=1
     CCACHE_REMOTE_STORAGE=$(cat /run/secrets/ccache_remote) && export CCACHE_REMOTE_STORAGE

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -317,3 +320,30 @@ def test_of_the_packages_to_compile_only_what_counts_is_kept(machine: Machine) -
         assert done.returncode == 0, done.stderr
         assert (machine.root / "out/requirements.txt").read_text().splitlines() == lines
         assert bool((machine.root / "out/any").read_text()) == bool(lines)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "http"])
+@pytest.mark.parametrize("answer", [b"+PONG\r\n", b""], ids=["answers", "is silent"])
+def test_a_compiler_cache_that_does_not_answer_is_done_without(machine: Machine, scheme: str, answer: bytes) -> None:
+    (machine.root / "bin" / "python3").symlink_to(Path(sys.executable).resolve())
+    (machine.root / "bin" / "timeout").symlink_to(shutil.which("timeout") or "timeout")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            door, _ = server.accept()
+            door.recv(100)
+            if answer:
+                door.sendall(answer)
+            done.wait(20)
+            door.close()
+
+        done = threading.Event()
+        threading.Thread(target=serve, daemon=True).start()
+        write(machine.root / "run/secrets/ccache_remote", f"{scheme}://127.0.0.1:{server.getsockname()[1]}")
+        said = compiling(machine, "echo store=${CCACHE_REMOTE_STORAGE:-none}")
+        done.set()
+    if answer:
+        assert f"store={scheme}://" in said.stdout
+    else:
+        assert "store=none" in said.stdout
+        assert "does not answer (timed out): without it" in said.stderr
