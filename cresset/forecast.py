@@ -299,7 +299,8 @@ def audit(*, console: Console) -> None:
     told = {state: sum(one.counts.get(state, 0) for one in builds) for state in ("CACHED", "REBUILD", "MAYBE")}
     wrong = sum(len(one.wrong or ()) for one in builds)
     steps = ", ".join(f"{count} {state}" for state, count in told.items())
-    console.print(Text(f"{len(builds)} builds, {sum(told.values())} steps foretold ({steps}): {wrong} wrong"))
+    counted = "1 build" if len(builds) == 1 else f"{len(builds)} builds"
+    console.print(Text(f"{counted}, {sum(told.values())} steps foretold ({steps}): {wrong} wrong"))
     for one in builds:
         for line in one.wrong or ():
             console.print(Text(f"  {one.record}: {line}"), soft_wrap=True)

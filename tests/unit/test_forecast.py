@@ -99,7 +99,7 @@ def test_what_was_foretold_wrongly_is_said_and_counted() -> None:
     screen = io.StringIO()
     forecast.audit(console=Console(file=screen, width=200))
     assert screen.getvalue().splitlines() == [
-        "1 builds, 2 steps foretold (2 CACHED, 0 REBUILD, 0 MAYBE): 1 wrong",
+        "1 build, 2 steps foretold (2 CACHED, 0 REBUILD, 0 MAYBE): 1 wrong",
         "  record: one 2/2 was foretold CACHED and was executed",
     ]
 
