@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 import threading
 import time
@@ -40,8 +41,10 @@ def mode(text: str) -> Mode:
     """Return how `--progress` wants a build to be shown.
 
     Raises:
-        CressetError: it is none of the ways there are.
+        CressetError: it is none of the ways there are, or one that needs a terminal where there is none.
     """
+    if text == "tty" and not (sys.stderr and sys.stderr.isatty()):
+        raise CressetError("--progress: tty needs a terminal", "choose plain, or leave it out")
     for known in get_args(Mode):
         if text == known:
             return known  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -257,9 +258,18 @@ class TestMode:
         assert Engine(dry_run=True).bake("{}", progress=progress) == 0
         assert f"docker buildx bake{option} --file=- <<" in capsys.readouterr().out
 
-    @pytest.mark.parametrize("known", ["auto", "plain", "tty", "quiet"])
+    @pytest.mark.parametrize("known", ["auto", "plain", "quiet"])
     def test_the_known_ones(self, known: str) -> None:
         assert display.mode(known) == known
+
+    @pytest.mark.parametrize("is_terminal", [True, False])
+    def test_a_terminal_is_needed_for_one_of_them(self, monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> None:
+        monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: is_terminal))
+        if is_terminal:
+            assert display.mode("tty") == "tty"
+        else:
+            with pytest.raises(CressetError, match="tty needs a terminal"):
+                display.mode("tty")
 
     @pytest.mark.parametrize("unknown", ["fancy", "", "PLAIN", "rawjson"])
     def test_any_other_is_refused_with_those_there_are(self, unknown: str) -> None:
