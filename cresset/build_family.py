@@ -46,13 +46,15 @@ def make(
         CressetError: a build failed, or the torch image that was named is none.
     """
     members = family.members(resolved, full=full)
-    family.require_distinct(members)
+    family.require_distinct({name: members[name] for name in names})
     nonce = {"CLEAN": time.strftime("%Y%m%dT%H%M%S", time.gmtime())} if clean else {}
     for name in names:
         member = members[name]
         product = Product(name=member.reference, target=member.target, tags=[member.reference], arguments=nonce)
         if name == "train":
             product = _on_torch(resolved, engine, product, members["torch"].reference, console=console)
+            if product.contexts:
+                family.require_distinct({key: members[key] for key in ("torch", "train")})
         if not engine.dry_run:
             _require_kind(engine, member)
         before = contents.read(engine, member.reference) if clean and not engine.dry_run else None

@@ -21,7 +21,9 @@ from tests.engine.bad_servers import gateway
 from tests.engine.checkout import Checkout, Result, run
 
 # What nobody with a torch image needs.
-BUILD_STAGES = ("build-", "clone-", "choose-pins", "preflight", "magma", "dist", "pick-", "fetch-")
+BUILD_STAGES = (
+    *("build-", "clone-", "choose-pins", "preflight", "magma", "dist", "fetch-", "pick-wheels", "pick-extensions"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ def test_who_where_and_requirements_run_no_build_stage(source_build: SourceBuild
 
 def test_another_tag_of_a_companion_compiles_that_one(source_build: SourceBuild, edited: Checkout) -> None:
     edited.set(TORCHVISION_VERSION_TAG=stand_in.LATER_VISION_TAG)
-    done = source_build.do("all", f"--train-name={source_build.name}-other", f"--torch-name={source_build.name}-other")
+    done = source_build.do("all", f"--train-name={source_build.name}-other", f"--torch-name={source_build.name}-later")
     assert done.stages == FROM_VISION_ON | LAST
     command = [
         "docker",
