@@ -50,8 +50,12 @@ forget_history() { # COMMIT
 }
 
 if [ -d "$sources/$name" ]; then
-    if [ ! -e "$sources/$name/setup.py" ] && [ ! -e "$sources/$name/pyproject.toml" ]; then
-        echo "cresset: the folder $name of the folder of sources (SOURCES) has neither setup.py nor pyproject.toml" >&2
+    known=
+    for file in setup.py pyproject.toml CMakeLists.txt Makefile; do
+        if [ -e "$sources/$name/$file" ]; then known=1; fi
+    done
+    if [ -z "$known" ]; then
+        echo "cresset: the folder $name of the folder of sources (SOURCES) has no source in it" >&2
         exit 1
     fi
     echo "$name: the tree of the folder of sources, whatever its tag ($tag) says"
