@@ -2,6 +2,7 @@
 # create-user.sh: make the account USR (UID) of group GRP (GID), in the group that may write the Python environment.
 # Without UID it is root's own account that is made ready.
 set -eu
+path=$PATH
 PATH=$PATH:/usr/sbin:/sbin # an image's PATH may lack where useradd is
 
 venv_group=65500
@@ -30,7 +31,7 @@ if [ -z "$(name_of group "$venv_group")" ]; then groupadd --gid "$venv_group" cr
 cat > /etc/profile.d/cresset.sh <<END
 case :\$PATH: in
     *:/opt/uv/bin:*) ;;
-    *) PATH=\${VIRTUAL_ENV:+\$VIRTUAL_ENV/bin:}/opt/uv/bin:$PATH\${PYTHONPATH:+:\$PYTHONPATH} ;;
+    *) PATH=\${VIRTUAL_ENV:+\$VIRTUAL_ENV/bin:}/opt/uv/bin:$path\${PYTHONPATH:+:\$PYTHONPATH} ;;
 esac
 END
 
