@@ -183,10 +183,6 @@ class Engine:
             raise refusals.daemon_refusal(done.stderr)
         return None if done.returncode else json.loads(done.stdout) or {}
 
-    def has_image(self, reference: str) -> bool:
-        """Return whether an image is here; it is not where no daemon answers."""
-        return self._capture(["docker", "image", "inspect", "--format", "{{.Id}}", reference]).returncode == 0
-
     def ask_registry(self, reference: str, *, seconds: float) -> str:
         """Return `there` where an image's registry has it, `gone` where it says that it has not, else nothing."""
         argv = ["docker", "buildx", "imagetools", "inspect", "--raw", reference]

@@ -69,6 +69,11 @@ def engine_address() -> str:
     return output("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}").strip()
 
 
+def docker_folder() -> Path:
+    """Return docker's own folder, where it keeps its configuration, plugins, and what buildx remembers."""
+    return Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+
+
 def engine_memory() -> int:
     """Return the memory of the engine's machine in bytes, 0 where no engine answers."""
     answer = output("docker", "info", "--format", "{{.MemTotal}}").strip()

@@ -293,9 +293,8 @@ def engine_context() -> str:
 
 def _of_docker(name: str, key: str) -> str:
     """Return what a file of docker's own says, empty if nothing."""
-    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
     try:
-        said = json.loads((folder / name).read_text())
+        said = json.loads((hardware.docker_folder() / name).read_text())
     except (OSError, ValueError):
         return ""
     return str(said.get(key) or "") if isinstance(said, dict) else ""

@@ -99,7 +99,7 @@ def _machine(gpus: Sequence[Gpu], complaint: str, resolved: Configuration | None
     override = next(filter(None, map(files.read, override_file.NAMES)), "")
     foreign = refusals.foreign_folder() if os.geteuid() else None
     uid, gid = host.account()
-    problem, helpers = read_config(hardware.read(str(refusals.folder() / "config.json")))
+    problem, helpers = read_config(hardware.read(str(hardware.docker_folder() / "config.json")))
     return Machine(
         system=hardware.system(),
         uid=uid,
@@ -143,7 +143,7 @@ def _project(resolved: Configuration) -> Project:
     engine = Engine()
     images = sorted(resolved.base_images)
     with ThreadPoolExecutor() as pool:
-        here = {image: pool.submit(engine.has_image, image) for image in (*images, resolved.service.image)}
+        here = {image: pool.submit(engine.inspect_images, [image]) for image in (*images, resolved.service.image)}
         asked = {
             image: pool.submit(engine.ask_registry, image, seconds=_PATIENCE) for image in images if _is_public(image)
         }
@@ -158,7 +158,7 @@ def _project(resolved: Configuration) -> Project:
             for image in images
         },
         has_wheels=bool(host.wheels(str(files.ROOT / resolved["WHEELHOUSE"]))),
-        is_built=here[resolved.service.image].result(),
+        is_built=bool(here[resolved.service.image].result()),
     )
 
 

@@ -8,6 +8,7 @@ import shlex
 from importlib import resources
 from pathlib import Path
 
+from cresset import hardware
 from cresset.errors import CressetError
 
 
@@ -15,11 +16,6 @@ def unusable(program: str, error: OSError) -> CressetError:
     """Return what to tell a person whose docker cannot be run at all."""
     reason = "is not installed" if isinstance(error, FileNotFoundError) else f"cannot be run: {error.strerror}"
     return CressetError(f"{program} {reason}", "run: bash misc/setup.sh")
-
-
-def folder() -> Path:
-    """Return docker's own folder, where it keeps its configuration, plugins, and what buildx remembers."""
-    return Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
 
 
 def _is_foreign(place: Path) -> bool:
@@ -31,16 +27,16 @@ def _is_foreign(place: Path) -> bool:
 
 def refused_folder(text: str) -> CressetError | None:
     """Return what to tell a person whom docker's folder is closed to, as `sudo docker` leaves it; None otherwise."""
-    if f"{folder()}" not in text or "permission denied" not in text.lower():
+    if f"{hardware.docker_folder()}" not in text or "permission denied" not in text.lower():
         return None
     return foreign_folder()
 
 
 def foreign_folder() -> CressetError | None:
     """Return what to tell a person whose docker folder, or something in it, is another account's; None otherwise."""
-    if not _is_foreign(folder()):
+    if not _is_foreign(hardware.docker_folder()):
         return None
-    whole = shlex.quote(str(folder())) if "DOCKER_CONFIG" in os.environ else "~/.docker"
+    whole = shlex.quote(str(hardware.docker_folder())) if "DOCKER_CONFIG" in os.environ else "~/.docker"
     return CressetError(
         f"{whole} is another account's, or something in it, as after `sudo docker`",
         f'make it yours: sudo chown -R "$USER": {whole}',

@@ -44,11 +44,7 @@ def check_apt(text: str, name: str) -> None:
     Raises:
         CressetError: with the file's name, the line's number and the line.
     """
-    for number, word in _words(text):
-        if not _APT.fullmatch(word) or word.endswith("-"):
-            raise CressetError(
-                f"{name}:{number}: {_short(word)} is no package", "write name, or name=version, one a line"
-            )
+    _check_words(text, name, _APT, "is no package", "write name, or name=version, one a line")
 
 
 def check_dnf(text: str, name: str) -> None:
@@ -57,11 +53,7 @@ def check_dnf(text: str, name: str) -> None:
     Raises:
         CressetError: with the file's name, the line's number and the line.
     """
-    for number, word in _words(text):
-        if not _DNF.fullmatch(word) or word.endswith("-"):
-            raise CressetError(
-                f"{name}:{number}: {_short(word)} is no package", "write name, or name-version, one a line"
-            )
+    _check_words(text, name, _DNF, "is no package", "write name, or name-version, one a line")
 
 
 def check_names(text: str, name: str) -> None:
@@ -70,19 +62,15 @@ def check_names(text: str, name: str) -> None:
     Raises:
         CressetError: with the file's name, the line's number and the line.
     """
-    for number, word in _words(text):
-        if not _PIP_NAME.fullmatch(word):
-            raise CressetError(
-                f"{name}:{number}: {_short(word)} is no package's name", "write the name alone, one a line"
-            )
+    _check_words(text, name, _PIP_NAME, "is no package's name", "write the name alone, one a line")
 
 
-def _words(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the words outside of comments, each with the number of its line."""
+def _check_words(text: str, name: str, form: re.Pattern[str], problem: str, hint: str) -> None:
+    """Refuse a word outside of comments that is not of a form, or that a dash ends, which apt takes for a removal."""
     for number, line in enumerate(text.replace("\r", "").split("\n"), start=1):
         for word in re.split(r"[ \t]+", line.split("#", 1)[0].strip(" \t")):
-            if word:
-                yield number, word
+            if word and (not form.fullmatch(word) or word.endswith("-")):
+                raise CressetError(f"{name}:{number}: {_short(word)} {problem}", hint)
 
 
 def check_pip(text: str, name: str, *, is_here: Callable[[str], bool]) -> None:
