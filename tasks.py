@@ -7,60 +7,23 @@ import io
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 from rich.console import Console
 
-from cresset import base_image as base_images
-from cresset import build as builds
-from cresset import build_family, container, display, environment, family, files, forecast, gate, ship, upkeep, wish
-from cresset import jupyter as jupyters
-from cresset import matrix as matrices
+from cresset import container, project
 from cresset.command_line import console, refuse_misspelt_task, task, whole_number
-from cresset.configuration import Configuration, Request
-from cresset.engine import Engine
-from cresset.progress import Outcome
+from cresset.configuration import Request
+
+if TYPE_CHECKING:
+    from cresset.matrix import Case
+    from cresset.progress import Outcome
 
 # The exit code of `explain` where a build would do anything.
 WOULD_BUILD = 10
-
-
-def ready_to_build(request: Request) -> tuple[Configuration, Engine]:
-    """Return what a build needs; what is missing for it, `.env` and a plain base image, is made."""
-    environment.ensure_env(request, console=console)
-    resolved, engine = environment.load(request, needs_env=not request.dry_run)
-    environment.require_paths(resolved)
-    engine.ready()
-    if base_images.ensure(resolved, engine, console=console):
-        resolved, engine = environment.load(request)
-    return resolved, engine
-
-
-def build_image(request: Request, mode: display.Mode, *, force: bool = False) -> tuple[Configuration, Engine]:
-    """Build the service's image."""
-    resolved, engine = ready_to_build(request)
-    builds.build(resolved, engine, console=console, mode=mode, force=force)
-    return resolved, engine
-
-
-def ready_to_start(
-    request: Request, mode: display.Mode, *, train_name: str = "", force: bool = False
-) -> tuple[Configuration, Engine]:
-    """Return what a new container needs, its image among it: one that is not here is built, unless it is named."""
-    named = {"IMAGE_NAME": family.reference(train_name)} if train_name else {}
-    resolved, engine = environment.load(request.having(**named))
-    environment.require_paths(resolved)
-    if named:
-        build_family.require(resolved, engine)
-        return resolved, engine
-    if not request.dry_run:
-        gate.before_start(resolved, console=console, force=force)
-    if not request.dry_run and (reason := container.why_build(resolved, engine)):
-        console.print(reason)
-        return build_image(request, mode, force=force)
-    return resolved, engine
 
 
 @task
@@ -68,6 +31,8 @@ def env(  # noqa: PLR0917 - Invoke passes them by name
     request: Request, update: bool = False, torch: str = "", cuda: str = "", python: str = "", cca: str = ""
 ) -> None:
     """Write .env for this host: who you are, what it has, and every other setting as a comment."""
+    from cresset import environment, wish
+
     asked = wish.read(request, torch=torch, cuda=cuda, python=python, cca=cca)
     environment.write_env(request, console=console, update=update, wish=asked)
 
@@ -75,7 +40,7 @@ def env(  # noqa: PLR0917 - Invoke passes them by name
 @task
 def versions(_: Request, torch: str = "") -> None:
     """Show what goes with what: PyTorch, its companions, Python, CUDA; and what this host can run."""
-    from cresset import pairings  # noqa: PLC0415 - no other task should wait for it
+    from cresset import pairings
 
     pairings.show(console=console, torch=torch)
 
@@ -83,7 +48,7 @@ def versions(_: Request, torch: str = "") -> None:
 @task
 def doctor(request: Request, json: bool = False, fix: bool = False) -> None:
     """Judge host, engine and configuration together: what will fail, and what to do about it."""
-    from cresset import checkup  # noqa: PLC0415 - no other task should wait for it
+    from cresset import checkup
 
     checkup.examine(request, console=console, as_json=json, fix=fix)
 
@@ -91,28 +56,38 @@ def doctor(request: Request, json: bool = False, fix: bool = False) -> None:
 @task
 def over(request: Request) -> None:
     """Write docker-compose.override.yaml, for what only this host has: folders, ports, devices."""
+    from cresset import environment
+
     environment.write_override(request, console=console)
 
 
 @task
 def config(request: Request, json: bool = False) -> None:
     """Show every setting: its value, where that comes from, what it means."""
+    from cresset import environment
+
     environment.show(request, console=console, as_json=json)
 
 
 @task
 def base_image(request: Request, suite: str = "") -> None:
     """Make a plain base image from this host's package mirror, for hosts that reach no registry."""
+    from cresset import base_image as base_images
+    from cresset import environment
+
     environment.ensure_env(request, console=console)
-    _, engine = environment.load(request, needs_env=not request.dry_run)
+    _, engine = project.load(request, needs_env=not request.dry_run)
     base_images.record(engine, console=console, suite=suite)
 
 
 @task
 def build(request: Request, progress: str = "auto", force: bool = False) -> None:
     """Build the image and start a fresh container of it."""
+    from cresset import build as builds
+    from cresset import display, gate, ready
+
     mode = display.mode(progress)
-    resolved, engine = ready_to_build(request)
+    resolved, engine = ready.to_build(request, console=console)
     if not request.dry_run:
         gate.before_start(resolved, console=console, force=force)
     builds.build(resolved, engine, console=console, mode=mode, force=force)
@@ -122,16 +97,23 @@ def build(request: Request, progress: str = "auto", force: bool = False) -> None
 @task
 def build_only(request: Request, progress: str = "auto", force: bool = False) -> None:
     """Build the image and leave the container as it is."""
-    build_image(request, display.mode(progress), force=force)
+    from cresset import build as builds
+    from cresset import display, ready
+
+    mode = display.mode(progress)
+    builds.build(*ready.to_build(request, console=console), console=console, mode=mode, force=force)
 
 
 @task
 def explain(request: Request, target: str = "", json: bool = False, audit: bool = False) -> None:
     """Say what a build would do again, why, and how long it takes; exit code 10 where it would do anything."""
+    from cresset import build as builds
+    from cresset import forecast
+
     if audit:
         forecast.audit(console=console)
         return
-    outlook = builds.foresee(*environment.load(request, needs_env=False), target=target)
+    outlook = builds.foresee(*project.load(request, needs_env=False), target=target)
     forecast.tell(outlook, console=console, as_json=json)
     if outlook.forecast.pending:
         raise Exit(code=WOULD_BUILD)
@@ -140,49 +122,57 @@ def explain(request: Request, target: str = "", json: bool = False, audit: bool 
 @task
 def up(request: Request, train_name: str = "", progress: str = "auto", force: bool = False) -> None:
     """Start a fresh container of the image; what was changed in the former one is gone."""
-    container.up(*ready_to_start(request, display.mode(progress), train_name=train_name, force=force))
+    from cresset import display, ready
+
+    mode = display.mode(progress)
+    container.up(*ready.to_start(request, mode, console=console, train_name=train_name, force=force))
 
 
 @task
 def start(request: Request) -> None:
     """Start the stopped container as it was."""
-    container.start(*environment.load(request))
+    container.start(*project.load(request))
 
 
 @task
 def stop(request: Request) -> None:
     """Stop the container and keep it."""
-    container.stop(*environment.load(request))
+    container.stop(*project.load(request))
 
 
 @task
 def exec_(request: Request, command: str = "") -> None:
     """Enter the running container, or run a command in it."""
-    container.enter(*environment.load(request), command=command)
+    container.enter(*project.load(request), command=command)
 
 
 @task
 def run(request: Request, command: str = "", progress: str = "auto", force: bool = False) -> None:
     """Run the shell or a command in a container of its own, for debugging; it is removed afterwards."""
-    container.run(*ready_to_start(request, display.mode(progress), force=force), command=command)
+    from cresset import display, ready
+
+    mode = display.mode(progress)
+    container.run(*ready.to_start(request, mode, console=console, force=force), command=command)
 
 
 @task
 def jupyter(request: Request, port: str = "") -> None:
     """Run JupyterLab in the running container, and print its address on this machine; Ctrl-C ends it."""
-    jupyters.serve(*environment.load(request), port=whole_number("--port", port), console=console)
+    from cresset import jupyter as jupyters
+
+    jupyters.serve(*project.load(request), port=whole_number("--port", port), console=console)
 
 
 @task
 def down(request: Request) -> None:
     """Remove this checkout's containers; with --service, that one only."""
-    container.down(*environment.load(request), only=bool(request.service))
+    container.down(*project.load(request), only=bool(request.service))
 
 
 @task
 def ls(request: Request, images: bool = False) -> None:
     """List all Compose projects of this host, stopped ones too, or the images of this checkout."""
-    resolved, engine = environment.load(request, needs_env=images)
+    resolved, engine = project.load(request, needs_env=images)
     if images:
         container.list_images(resolved, engine, console=console)
     else:
@@ -192,34 +182,44 @@ def ls(request: Request, images: bool = False) -> None:
 @task
 def logs(request: Request, follow: bool = False) -> None:
     """Show what the container's main process wrote."""
-    container.logs(*environment.load(request), follow=follow)
+    container.logs(*project.load(request), follow=follow)
 
 
 @task
 def prune(request: Request, yes: bool = False) -> None:
     """Remove what this checkout left behind: unnamed images, stopped containers, old build records."""
-    upkeep.prune(*environment.load(request), console=console, yes=yes)
+    from cresset import upkeep
+
+    upkeep.prune(*project.load(request), console=console, yes=yes)
 
 
 @task
 def wheels(request: Request, dest: str = "dist", progress: str = "auto", force: bool = False) -> None:
     """Take the wheels of this configuration out, into a folder, with their checksums."""
-    ship.wheels(*ready_to_build(request), dest=dest, console=console, mode=display.mode(progress), force=force)
+    from cresset import display, ready, ship
+
+    mode = display.mode(progress)
+    resolved, engine = ready.to_build(request, console=console)
+    ship.wheels(resolved, engine, dest=dest, console=console, mode=mode, force=force)
 
 
 @task
 def matrix(request: Request, file: str, at_once: str = "", force: bool = False) -> None:
     """Build the configurations of a YAML file side by side, and show a table of how they ended."""
+    from cresset import build as builds
+    from cresset import files, ready
+    from cresset import matrix as matrices
+
     workers = whole_number("--at-once", at_once)
     cases = matrices.read(files.read(file) if files.kind(file) == "file" else None, file)
 
-    def build_case(case: matrices.Case) -> Outcome | None:
+    def build_case(case: Case) -> Outcome | None:
         asked = replace(request.having(**case.overrides), service=case.service or request.service)
-        resolved, engine = environment.load(asked)
-        environment.require_paths(resolved)
+        resolved, engine = project.load(asked)
+        project.require_paths(resolved)
         return builds.build(resolved, engine, console=Console(file=io.StringIO()), mode="quiet", force=force)
 
-    ready_to_build(request)
+    ready.to_build(request, console=console)
     results = matrices.run(cases, build_case, console=console, at_once=workers)
     matrices.show(results, console=console)
 
@@ -237,6 +237,8 @@ def family_task(name: str, *members: str, doc: str, always: frozenset[str] = fro
         progress: str = "auto",
         force: bool = False,
     ) -> None:
+        from cresset import build_family, display, environment, ready
+
         # What this one call is for is not what `.env` is to hold.
         environment.ensure_env(request, console=console)
         names = {"INSTALL_NAME": install_name, "TORCH_NAME": torch_name, "TRAIN_NAME": train_name}
@@ -245,7 +247,7 @@ def family_task(name: str, *members: str, doc: str, always: frozenset[str] = fro
             **{"BUILD_MODE": "include", **request.overrides}, **{k: v for k, v in names.items() if v}
         )
         build_family.make(
-            *ready_to_build(request),
+            *ready.to_build(request, console=console),
             members,
             full=full or "full" in always,
             clean=clean or "clean" in always,

@@ -11,13 +11,26 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from cresset import bake, disk, dockerfile, files, forecast, gate, host, knowledge, remedies, requirements, sources
+from cresset import (
+    bake,
+    disk,
+    dockerfile,
+    files,
+    forecast,
+    gate,
+    host,
+    knowledge,
+    remedies,
+    requirements,
+    sources,
+)
 from cresset.bake import Product
 from cresset.configuration import Configuration
 from cresset.credentials import mask
 from cresset.display import Mode, Progress
 from cresset.engine import Engine
 from cresset.errors import CressetError
+from cresset.outlook import Outlook, look
 from cresset.progress import Outcome
 from cresset.rawjson import prune_records
 
@@ -102,7 +115,7 @@ def build(
     return outcome
 
 
-def foresee(resolved: Configuration, engine: Engine, *, target: str = "") -> forecast.Outlook:
+def foresee(resolved: Configuration, engine: Engine, *, target: str = "") -> Outlook:
     """Return what a build of the service, or of another stage, would do; no host of sources is asked for it.
 
     Raises:
@@ -115,7 +128,7 @@ def foresee(resolved: Configuration, engine: Engine, *, target: str = "") -> for
     if target:
         product = Product(name=f"stage {target}", target=target)
     product = _with_commits(resolved, product, console=None)
-    return forecast.look(resolved, product, engine, quickly=True)
+    return look(resolved, product, engine, quickly=True)
 
 
 def _with_commits(resolved: Configuration, product: Product, *, console: Console | None) -> Product:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.text import Text
 
-from cresset import doctor, environment, files, knowledge, probes, settings
+from cresset import doctor, environment, files, knowledge, probes, project, settings
 from cresset.configuration import Configuration, Request
 from cresset.errors import CressetError
 from cresset.findings import Facts, Finding, Remedy
@@ -58,7 +58,7 @@ def _configuration(request: Request) -> tuple[Configuration | None, tuple[str, s
         CressetError: what the command line asks for cannot be.
     """
     try:
-        return environment.load(request, needs_env=False)[0], ("", "")
+        return project.load(request, needs_env=False)[0], ("", "")
     except CressetError as error:
         if (request.service or request.overrides) and _configuration(Request())[0]:
             raise

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +16,6 @@ from cresset import (
     compose,
     configuration,
     devices,
-    dockerfile,
     env_file,
     files,
     gate,
@@ -27,72 +24,16 @@ from cresset import (
     inventory,
     knowledge,
     override_file,
-    settings,
+    project,
 )
-from cresset.compose import Service
 from cresset.configuration import Configuration, Request
 from cresset.credentials import mask
-from cresset.dockerfile import Dockerfile
 from cresset.engine import Engine
 from cresset.env_file import Choice
 from cresset.errors import CressetError
 from cresset.wish import Wish
 
-COMPOSE_FILE = "docker-compose.yaml"
 _NOTHING = Wish()
-
-
-def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tuple[Configuration, Engine]:
-    """Return what a task acts on: the configuration, and docker with that configuration's environment.
-
-    Args:
-        request: the command line.
-        needs_env: the task is about containers of this checkout, whose name is in `.env`.
-        dotenv: let Compose read `.env`.
-
-    Raises:
-        CressetError: no `.env`, no Compose, or a value that cannot be.
-    """
-    env_text = (files.read(".env") or "") if dotenv else ""
-    if needs_env and not env_text.strip():
-        raise CressetError(".env is missing: nobody has said yet what this host needs", "run: invoke env")
-    if not files.has_utf8_path():
-        raise CressetError("the path of this checkout is not UTF-8, and docker would take another for it", "rename it")
-    compose_text = files.require(COMPOSE_FILE)
-    everything = Engine(environment={**request.overrides, "COMPOSE_PROFILES": "*"})
-    try:
-        model = compose.read(everything.compose_config(dotenv=dotenv))
-    except CressetError as error:
-        _refuse_use_cuda(str(error))
-        raise
-    configuration.require_whole(model)
-    service = request.service or model.settings["SERVICE"]
-    recipes = _read_recipes(model.service(service))
-    resolved = configuration.resolve(
-        request=request,
-        service=service,
-        model=model,
-        compose_text=compose_text,
-        recipes=recipes,
-        shell=os.environ,
-        env_file=compose.env_file_names(env_text),
-    )
-    return resolved, Engine(environment=configuration.environment(request, service), dry_run=request.dry_run)
-
-
-def _read_recipes(service: Service | None = None) -> dict[str, Dockerfile]:
-    """Return the Dockerfiles by their names; a person's service may have one of its own."""
-    texts = {name: files.require(name) for name in configuration.RECIPES}
-    if service and (own := files.read(service.dockerfile)) is not None:
-        texts[service.dockerfile] = own
-    return {name: dockerfile.parse(text, name=name) for name, text in texts.items()}
-
-
-def _refuse_use_cuda(refusal: str) -> None:
-    """Refuse a USE_CUDA that is neither 0 nor 1, which Compose looks for among the services of misc/cuda.yaml."""
-    if found := re.search(r'"cuda-(.*)" not found', refusal):
-        source = "shell" if "USE_CUDA" in os.environ else ".env"
-        settings.find("USE_CUDA", source).check(found[1], source)
 
 
 def ensure_env(request: Request, *, console: Console) -> None:
@@ -163,7 +104,7 @@ class _Proposal:
 def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     facts = host.look()
     service = request.service or request.overrides.get("SERVICE") or _service(facts, former, wish)
-    resolved, _ = load(Request(service=service, overrides=request.overrides), needs_env=False)
+    resolved, _ = project.load(Request(service=service, overrides=request.overrides), needs_env=False)
     usable, unusable = env_file.host_choices(facts, service=service, path=str(files.ROOT))
     system = env_file.system_choices(facts, shm_size=resolved["SHM_SIZE"])
     # Whoever names a CUDA wants it, if for another host.
@@ -191,8 +132,8 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     capabilities = env_file.capability_choices(gpus)
     choices = {one.name: one for one in (*usable, *system, *cuda, *capabilities, *versions, *found, *said)}
     asked = [one.name for one in choices.values() if one.name in {*request.overrides, *(v.name for v in versions)}]
-    unset, _ = load(Request(service=service), needs_env=False, dotenv=False)
-    defaults = configuration.defaults(unset.model, _read_recipes())
+    unset, _ = project.load(Request(service=service), needs_env=False, dotenv=False)
+    defaults = configuration.defaults(unset.model, project.read_recipes())
     if former.strip():
         text = env_file.add_missing(former, choices.values(), defaults)
         for name in asked:
@@ -215,7 +156,7 @@ def _choose_versions(resolved: Configuration, facts: host.Host, wish: Wish) -> l
 def _settle(request: Request, service: str, choices: Sequence[Choice], wish: Wish) -> Configuration:
     """Return the configuration that choices lead to; what --cuda, --python and --cca say counts as set by hand."""
     planned = {**request.overrides, **{one.name: one.value for one in choices}}
-    settled, _ = load(Request(service=service, overrides=planned), needs_env=False)
+    settled, _ = project.load(Request(service=service, overrides=planned), needs_env=False)
     by_hand = wish.settings - {"PYTORCH_VERSION_TAG"} | request.overrides.keys()
     chosen = {one.name for one in choices} - by_hand
     values = {
@@ -243,7 +184,7 @@ def _notes(facts: host.Host) -> list[str]:
 
 def _service(facts: host.Host, env_text: str, wish: Wish) -> str:
     if "SERVICE" in compose.env_file_names(env_text):
-        return load(Request())[0].service.name
+        return project.load(Request())[0].service.name
     # Whoever names a CUDA wants it, if for another host.
     return "train" if facts.has_gpu or wish.cuda else "cpu"
 
@@ -264,37 +205,13 @@ def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> N
         console.print(Text(note))
 
 
-def require_paths(resolved: Configuration) -> None:
-    """Refuse settings that name what is not there, which docker would refuse without their names.
-
-    Raises:
-        CressetError: with the setting and where it came from.
-    """
-    for name, what in (
-        ("HOST_ROOT", "folder"),
-        ("WHEELHOUSE", "folder"),
-        ("SOURCES", "folder"),
-        ("DEPLOY_PROJECT", "folder"),
-        ("CA_BUNDLE", "file"),
-    ):
-        value = resolved.values[name]
-        try:
-            is_there = not value.value or files.kind(value.value) == what
-        except CressetError as error:
-            raise CressetError(f"{name} (from {value.source}): {error}", error.hint) from None
-        if not is_there:
-            raise CressetError(
-                f"{name} (from {value.source}): there is no {what} {value.value}", "name another, or leave it out"
-            )
-
-
 def write_override(request: Request, *, console: Console) -> None:
     """Write docker-compose.override.yaml, or add a service to it and leave the rest alone.
 
     Raises:
         CressetError: the file is no YAML that a service can be added to.
     """
-    resolved, engine = load(request)
+    resolved, engine = project.load(request)
     service = resolved.service.name
     # Compose reads the first of them that there is.
     name = next((name for name in override_file.NAMES if files.read(name) is not None), override_file.NAMES[0])
@@ -319,7 +236,7 @@ def _devices_to_pass(resolved: Configuration, engine: Engine) -> devices.Devices
 
 def show(request: Request, *, console: Console, as_json: bool = False) -> None:
     """Print every setting with its value, where it came from and what it means."""
-    resolved, _ = load(request, needs_env=False)
+    resolved, _ = project.load(request, needs_env=False)
     if as_json:
         rows = [
             {"name": value.name, "value": value.value, "source": value.source, "help": value.meaning}

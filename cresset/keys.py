@@ -5,219 +5,22 @@ Measured with Engine 26.1: `docs/explain.md` has the rules.
 
 from __future__ import annotations
 
-import csv
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
 
 from cresset import dockerfile
-from cresset.dockerfile import Dockerfile, Stage, expand, pairs, used
+from cresset.dockerfile import Stage, expand, pairs, used
 from cresset.errors import CressetError
+from cresset.inputs import SHELL, Image, Inputs, mounts_of
 from cresset.instructions import Instruction
 from cresset.shell_words import find_heredocs
-from cresset.tree import Entry, Tree, below, clean, copied, digest, match, summarize, with_folder
+from cresset.steps import UNKNOWN, Change, Key, Place, Step, join
+from cresset.tree import Entry, Tree, clean, copied, digest, with_folder
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SHELL = ("/bin/sh", "-c")
-_ANY = "?"  # whatever it may hold
-_MANY = 100  # files of one step that are told apart
 _REMOTE = ("http://", "https://", "git@", "git://")
-
-
-class Folder(Protocol):
-    """A folder of the host that a build may read."""
-
-    def find(self, pattern: str) -> Tree:
-        """Return what a source of COPY names, at and under its paths, with the folders above; nothing ignored."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """What steps on an image depend on.
-
-    Attributes:
-        reference: what the Dockerfile calls it.
-        identity: its layers; empty where it is not here, so that its name has to do.
-        environment: its variables, in order.
-        user: who runs its commands.
-        folder: where they begin.
-        shell: what reads them.
-    """
-
-    reference: str
-    identity: str = ""
-    environment: tuple[tuple[str, str], ...] = ()
-    user: str = ""
-    folder: str = "/"
-    shell: tuple[str, ...] = _SHELL
-
-
-def read_image(reference: str, raw: Mapping[str, Any]) -> Image:
-    """Return an image from what `docker image inspect` says of it."""
-    config = raw.get("Config") or {}
-    layers = (raw.get("RootFS") or {}).get("Layers") or [raw.get("Id", "")]
-    return Image(
-        reference=reference,
-        identity=digest(*layers),
-        environment=tuple((name, value) for name, _, value in (one.partition("=") for one in config.get("Env") or ())),
-        user=config.get("User") or "",
-        folder=config.get("WorkingDir") or "/",
-        shell=tuple(config.get("Shell") or _SHELL),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Key:
-    """Four names of one result.
-
-    Attributes:
-        fine: of everything that may count. Where it was built before, it is cached. Empty where that cannot be known.
-        coarse: of what counts whatever the stages that it takes files from came to. Where it was not built, it will be.
-        loose: of what counts whatever any stage holds, even one whose files are known beforehand.
-        shape: of which files those are. Two coarse names tell only where both know the same.
-    """
-
-    fine: str
-    coarse: str
-    loose: str = _ANY
-    shape: str = ""
-
-    def at(self, path: str) -> Key:
-        """Return the key of what is at a path of it, as far as that is known by how it was made."""
-        return Key(fine=digest("in", self.fine, path) if self.fine else "", coarse=_ANY, shape="made")
-
-
-def _join(kind: str, what: object, parent: Key, contents: Sequence[Sequence[Key]], *, is_sure: bool = True) -> Key:
-    """Return the key of a step on a parent, of contents that the engine compares in groups, each in any order."""
-    sure = is_sure and all([parent.fine, *(key.fine for keys in contents for key in keys)])
-    return Key(
-        fine=digest(kind, parent.fine, what, [sorted({key.fine for key in keys}) for keys in contents]) if sure else "",
-        coarse=digest(kind, parent.coarse, what, [sorted({key.coarse for key in keys}) for keys in contents]),
-        loose=digest(kind, parent.loose, what, [sorted({key.loose for key in keys}) for keys in contents]),
-        shape=digest(parent.shape, [sorted({key.shape for key in keys}) for keys in contents])[:8],
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """A name whose value a step is the first to see: of an ARG, ENV, USER or SHELL."""
-
-    kind: str
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A step that BuildKit counts, with what it depends on besides the step before it.
-
-    Attributes:
-        stage: its stage's name; `stage-N` without one.
-        i: its number, as in `[stage i/n]`.
-        n: how many the stage has.
-        line: where it is in the Dockerfile.
-        keyword: RUN, COPY, ADD or WORKDIR.
-        text: a name for the instruction as written.
-        key: what it is known by.
-        file: the Dockerfile's name.
-        parent: the step before it, by index.
-        sources: the last steps of the stages whose files it takes.
-        changes: the variables that it is the first to see.
-        files: those of the host that it takes, each with a name for its content and mode.
-        image: what the stage is built FROM, with a name for its layers; of the first step only.
-    """
-
-    stage: str
-    i: int
-    n: int
-    line: int
-    keyword: str
-    text: str
-    key: Key
-    file: str = "Dockerfile"
-    parent: int | None = None
-    sources: tuple[int, ...] = ()
-    changes: tuple[Change, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
-    image: tuple[str, str] | None = None
-
-    @property
-    def label(self) -> str:
-        """What progress calls it: `build-base 2/5`."""
-        return f"{self.stage} {self.i}/{self.n}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """All that a build depends on.
-
-    Attributes:
-        recipe: the Dockerfile.
-        target: the stage; "" for the last.
-        arguments: the build arguments that are given.
-        context: the folder to build in.
-        contexts: named contexts: folders, and images in the place of stages.
-        images: those that stages start from or take files from, by reference.
-        platform: what the engine runs on, as BuildKit's own arguments say it.
-        links: whether the engine's store can join layers, which is what `COPY --link` needs.
-    """
-
-    recipe: Dockerfile
-    target: str
-    arguments: Mapping[str, str]
-    context: Folder
-    contexts: Mapping[str, Folder | Image] = field(default_factory=dict)
-    images: Mapping[str, Image] = field(default_factory=dict)
-    platform: Mapping[str, str] = field(default_factory=dict)
-    links: bool = False
-
-
-def platform_of(machine: str) -> dict[str, str]:
-    """Return BuildKit's own arguments for the kernel's name of a machine, like x86_64."""
-    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
-    return {
-        f"{side}{part}": value
-        for side in ("BUILD", "TARGET")
-        for part, value in {"PLATFORM": f"linux/{arch}", "OS": "linux", "ARCH": arch, "VARIANT": ""}.items()
-    }
-
-
-def images_needed(
-    recipe: Dockerfile, target: str, arguments: Mapping[str, str], contexts: Mapping[str, object]
-) -> list[str]:
-    """Return the references of the images that a target is built from.
-
-    Raises:
-        CressetError: the target or a base cannot be.
-    """
-    found = []
-    for stage in dockerfile.needed(recipe, target, arguments, replaced=contexts):
-        if stage.name in contexts:
-            continue
-        base = dockerfile.resolve_base(recipe, stage, arguments)
-        names = [base] if isinstance(base, str) else []
-        for instruction in stage.instructions:
-            names += instruction.flag("from") if instruction.keyword == "COPY" else ()
-            names += [mount["from"] for mount in _mounts(instruction, {}) if "from" in mount]
-        stages = {str(one.name) for one in recipe.stages}
-        found += [
-            name
-            for name in names
-            if name != "scratch" and name not in contexts and name.lower() not in stages and not name.isdecimal()
-        ]
-    return list(dict.fromkeys(found))
-
-
-def choices(recipe: Dockerfile, arguments: Mapping[str, str]) -> dict[str, str]:
-    """Return the arguments that choose stages and base images, with their values: those that FROM lines are made of.
-
-    Raises:
-        CressetError: a default cannot be expanded.
-    """
-    values = dockerfile.global_values(recipe, arguments)
-    names = dict.fromkeys(name for stage in recipe.stages for name in used(stage.base, recipe.escape))
-    return {name: values[name] for name in names if name in values}
+_SCRATCH = Key(fine="scratch", coarse="scratch", loose="scratch")
 
 
 def compute(inputs: Inputs) -> tuple[Step, ...]:
@@ -230,65 +33,14 @@ def compute(inputs: Inputs) -> tuple[Step, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
-    """What can be copied from or built on.
-
-    Attributes:
-        key: what it is known by.
-        tree: its files, None where only the engine knows them.
-        folder: the folder of the host that it is.
-        last: the index of its last step.
-    """
-
-    key: Key
-    tree: Tree | None = None
-    folder: Folder | None = None
-    last: int | None = None
-
-    @property
-    def below(self) -> Key:
-        """What a step on it goes by: a folder of the host has no name that outlasts a build."""
-        return Key(fine="", coarse=_ANY) if self.folder else self.key
-
-    def take(self, pattern: str, *, named: bool = True) -> tuple[Key, dict[str, str], list[tuple[str, Tree]]]:
-        """Return a key of the content at a path, the files of the host in it, and them by path.
-
-        COPY counts the names of what it takes, a mount does not: it has a target.
-        """
-        tree = self.folder.find(pattern) if self.folder else self.tree
-        if tree is None:
-            return self.key.at(clean(pattern)), {}, []
-        paths = match(tree, pattern)
-        found: list[tuple[str, Tree]] = [(path, below(tree, path)) for path in paths]
-        names = [posixpath.basename(path) if named else "" for path in paths]
-        fine = digest(*zip(names, (summarize(tree, path, exact=True) for path in paths), strict=True))
-        coarse = digest(*zip(names, (summarize(tree, path, exact=False) for path in paths), strict=True))
-        key = Key(fine=fine, coarse=coarse, loose=coarse if self.folder else _ANY, shape="known")
-        return key, _origins(found), found
-
-
-def _origins(found: Sequence[tuple[str, Tree]]) -> dict[str, str]:
-    """Return the files of the host with a name for the content of each; of very many, of all together."""
-    files = {
-        entry.origin: digest(entry.digest, entry.mode, entry.owner)[:8]
-        for _, tree in found
-        for entry in tree.values()
-        if entry.kind != "folder" and entry.origin
-    }
-    if len(files) <= _MANY:
-        return files
-    return {f"{posixpath.commonpath(files) or '.'}/": digest(*sorted(files.items()))[:8]}
-
-
-@dataclass(frozen=True, kw_only=True)
 class _State:
     """A stage, as far as it has come."""
 
-    place: _Place
+    place: Place
     environment: tuple[tuple[str, str], ...] = (("PATH", _PATH),)
     user: str = ""
     folder: str = "/"
-    shell: tuple[str, ...] = _SHELL
+    shell: tuple[str, ...] = SHELL
     pending: tuple[Change, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     image: tuple[str, str] | None = None
@@ -319,9 +71,6 @@ class _Taken:
     chosen: list[tuple[str, Tree]] = field(default_factory=list)
     is_simple: bool = True
     is_fetched: bool = False
-
-
-_SCRATCH = Key(fine="scratch", coarse="scratch", loose="scratch")
 
 
 class _Builder:
@@ -365,17 +114,17 @@ class _Builder:
         if reference in self.inputs.contexts:
             return self._named(reference)
         if reference == "scratch":
-            return _State(place=_Place(key=_SCRATCH, tree={}))
+            return _State(place=Place(key=_SCRATCH, tree={}))
         return self._on_image(self.inputs.images.get(reference, Image(reference=reference)))
 
     def _on_image(self, image: Image) -> _State:
         name = digest("image", image.identity or image.reference)
         return _State(
-            place=_Place(key=Key(fine=name, coarse=name, loose=name)),
+            place=Place(key=Key(fine=name, coarse=name, loose=name)),
             environment=image.environment or (("PATH", _PATH),),
             user=image.user,
             folder=image.folder or "/",
-            shell=image.shell or _SHELL,
+            shell=image.shell or SHELL,
             image=(image.reference, digest(name, image.environment, image.user, image.folder, image.shell)[:8]),
         )
 
@@ -383,7 +132,7 @@ class _Builder:
         found = self.inputs.contexts[name]
         if isinstance(found, Image):
             return self._on_image(found)
-        return _State(place=_Place(key=Key(fine=digest("context", name), coarse=_ANY), folder=found))
+        return _State(place=Place(key=Key(fine=digest("context", name), coarse=UNKNOWN), folder=found))
 
     def _apply(self, stage: Stage, state: _State, instruction: Instruction) -> tuple[_State, Step | None]:
         if instruction.keyword == "WORKDIR":
@@ -408,7 +157,7 @@ class _Builder:
             user = expand(instruction.text, values, instruction.escape)
             state = replace(state, user=user).saying("USER", user)
         if instruction.keyword == "SHELL":
-            shell = instruction.exec_form or _SHELL
+            shell = instruction.exec_form or SHELL
             state = replace(state, shell=shell).saying("SHELL", " ".join(shell))
         return state
 
@@ -447,7 +196,7 @@ class _Builder:
             files=files or {},
             image=state.image,
         )
-        place = _Place(key=key, last=len(self.steps))
+        place = Place(key=key, last=len(self.steps))
         return replace(state, place=place, image=None), made
 
     def _used(self, state: _State, instruction: Instruction) -> tuple[Change, ...]:
@@ -467,7 +216,7 @@ class _Builder:
         state = replace(state, folder=folder).saying("WORKDIR", folder)
         if folder == "/":
             return state, None
-        key = _join("mkdir", (folder, state.user), state.place.below, ())
+        key = join("mkdir", (folder, state.user), state.place.below, ())
         tree = state.place.tree
         if state.user:
             changes = (*changes, Change(kind="USER", name="", value=state.user))
@@ -490,13 +239,13 @@ class _Builder:
         if flags.keys() - {"chown"}:
             # What they leave out, or where it goes, is left to the engine.
             taken.is_simple = False
-            taken.contents = {path: replace(key, coarse=_ANY, loose=_ANY) for path, key in taken.contents.items()}
+            taken.contents = {path: replace(key, coarse=UNKNOWN, loose=UNKNOWN) for path, key in taken.contents.items()}
         what = (instruction.keyword, taken.actions, target, mode, sorted(flags.items()))
         parent, tree = state.place.below, state.place.tree
         if floats:
-            parent = replace(parent, coarse=_ANY, loose=_ANY)
+            parent = replace(parent, coarse=UNKNOWN, loose=UNKNOWN)
         contents = [[taken.contents[path]] for path in sorted(taken.contents)]
-        key = _join("copy", what, parent, contents, is_sure=not taken.is_fetched or "checksum" in flags)
+        key = join("copy", what, parent, contents, is_sure=not taken.is_fetched or "checksum" in flags)
         sources = (place.last,) if place.last is not None else ()
         changes = self._used(state, instruction)
         after, made = self._step(state, instruction, key, changes=changes, files=taken.files, sources=sources)
@@ -505,7 +254,7 @@ class _Builder:
             after = replace(after, place=replace(after.place, tree=grown))
         return after, made
 
-    def _take(self, word: str, place: _Place, state: _State, instruction: Instruction, taken: _Taken) -> None:
+    def _take(self, word: str, place: Place, state: _State, instruction: Instruction, taken: _Taken) -> None:
         """Add what one source of a COPY means: a here-document, an address, or files."""
         documents = {heredoc.name: heredoc for heredoc in instruction.heredocs}
         heredoc = next((documents[name] for name, _, _ in find_heredocs(word) if name in documents), None)
@@ -531,7 +280,7 @@ class _Builder:
 
     def _run(self, stage: Stage, state: _State, instruction: Instruction) -> tuple[_State, Step]:
         mounts = sorted(
-            _mounts(instruction, dict(state.environment)), key=lambda one: _absolute(state.folder, one["target"])
+            mounts_of(instruction, dict(state.environment)), key=lambda one: _absolute(state.folder, one["target"])
         )
         parent = state.place.below
         described: list[object] = []
@@ -576,16 +325,16 @@ class _Builder:
         )
         if any(mount["type"] in {"secret", "ssh"} for mount in mounts):
             # A secret makes the engine (26.1) compare all files below, not how they were made.
-            parent = replace(parent, coarse=_ANY, loose=_ANY, shape="")
+            parent = replace(parent, coarse=UNKNOWN, loose=UNKNOWN, shape="")
         # Of what is mounted from one place, the engine compares the contents and not where each goes.
-        key = _join("run", what, parent, [*inputs.values()])
+        key = join("run", what, parent, [*inputs.values()])
         after, made = self._step(state, instruction, key, changes=state.pending, files=files, sources=tuple(sources))
         return replace(after, pending=()), made
 
-    def _find(self, stage: Stage, name: str, *, by_number: bool = False) -> _Place:
+    def _find(self, stage: Stage, name: str, *, by_number: bool = False) -> Place:
         """Return what `--from` names: the build's own folder, a stage, a named context or an image."""
         if not name:
-            return _Place(key=Key(fine="the folder", coarse=_ANY), folder=self.inputs.context)
+            return Place(key=Key(fine="the folder", coarse=UNKNOWN), folder=self.inputs.context)
         above = [one for one in self.recipe.stages[: stage.index] if one.name == name.lower()]
         if by_number and name.isdecimal():
             above = [self.recipe.stages[int(name)]]
@@ -612,25 +361,3 @@ def _command(state: _State, instruction: Instruction) -> tuple[str, ...]:
     else:
         text = "\n".join([text, *(f"{one.content}{one.name}" for one in documents)])
     return (*state.shell, text)
-
-
-def _mounts(instruction: Instruction, values: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the mounts of a RUN: their options, by their first names."""
-    names = {"dst": "target", "destination": "target", "src": "source", "ro": "readonly", "readwrite": "rw"}
-    found = []
-    for mount in instruction.flag("mount"):
-        options = {"type": "bind"}
-        for word in next(csv.reader([mount]), []):
-            name, _, value = word.partition("=")
-            name = names.get(name.lower(), name.lower())
-            options[name] = expand(value, values, instruction.escape) if value else "true"
-        if options["type"] == "bind":
-            is_writable = options.pop("rw", "false") == "true" or options.pop("readonly", "true") == "false"
-            options.pop("readonly", None)
-            options |= {"rw": "true"} if is_writable else {}
-        if options["type"] == "secret":
-            options.setdefault("id", posixpath.basename(options.get("target", "")))
-            options.setdefault("target", f"/run/secrets/{options['id']}")
-        options.setdefault("target", "")
-        found.append(options)
-    return found

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,13 @@ class Entry:
 
 # By path, without a slash at either end; the root is "".
 Tree = Mapping[str, Entry]
+
+
+class Folder(Protocol):
+    """A folder of the host that a build may read."""
+
+    def find(self, pattern: str) -> Tree:
+        """Return what a source of COPY names, at and under its paths, with the folders above; nothing ignored."""
 
 
 def digest(*parts: object) -> str:

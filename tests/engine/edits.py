@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cresset import dockerfile, explain, keys
+from cresset import dockerfile, explain, inputs, keys
 from cresset.context import DiskFolder, Memory
 from cresset.engine import Engine
 from cresset.explain import Forecast
 from cresset.history import Build as Past
-from cresset.keys import Image, Inputs
+from cresset.inputs import Image, Inputs
 from cresset.progress import Build
 from cresset.rawjson import Decoder
 from tests.engine.recipes import Recipe
@@ -117,7 +117,7 @@ class Project:
                     name: DiskFolder(self.folder / name, name=name, memory=memory) for name in self.recipe.folders
                 },
                 images={self.base.reference: self.base},
-                platform=keys.platform_of(os.uname().machine),
+                platform=inputs.platform_of(os.uname().machine),
             )
         )
         return explain.foretell(steps, self.past)
@@ -403,7 +403,7 @@ _EDITS: list[tuple[str, Callable[[Project], str]]] = [
 
 def image_of(reference: str) -> Image:
     """Return what steps on an image depend on."""
-    return keys.read_image(reference, Engine().inspect_images([reference])[reference])
+    return inputs.read_image(reference, Engine().inspect_images([reference])[reference])
 
 
 def remove(project: Project) -> None:

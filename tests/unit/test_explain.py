@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from cresset import dockerfile, explain, history, keys
+from cresset import dockerfile, explain, history, inputs, keys, verdicts
 from cresset.explain import Forecast
 from cresset.history import Build
-from cresset.keys import Image, Inputs, Step
+from cresset.inputs import Image, Inputs
+from cresset.steps import Step
 from cresset.tree import Entry, Tree
 
 BASE = Image(reference="debian", identity="layers", environment=(("PATH", "/bin"),))
@@ -48,7 +49,7 @@ def steps(
             context=Files(files or {}),
             contexts=contexts or {},
             images={"debian": base},
-            platform=keys.platform_of("x86_64"),
+            platform=inputs.platform_of("x86_64"),
             links=links,
         )
     )
@@ -190,7 +191,7 @@ def test_where_others_have_built_nothing_is_certain_to_be_executed() -> None:
     past = built(steps(HEAD + "RUN a\nRUN b"))
     forecast = explain.foretell(steps(HEAD + "RUN a\nRUN c"), [past], is_complete=False)
     assert states(forecast) == "CM"
-    assert explain.describe(forecast, "image")[1].endswith("likely cached")
+    assert verdicts.describe(forecast, "image")[1].endswith("likely cached")
 
 
 def test_stages_that_the_target_does_not_need_are_not_told_of() -> None:
@@ -219,7 +220,7 @@ def test_a_base_image_counts_by_its_layers_and_its_environment() -> None:
     moved = steps(HEAD + "RUN true", base=replace(BASE, identity="others"))
     forecast = explain.foretell(moved, [past])
     assert states(forecast) == "R"
-    assert explain.describe(forecast, "image")[1].startswith("the base image debian has moved, first seen by RUN")
+    assert verdicts.describe(forecast, "image")[1].startswith("the base image debian has moved, first seen by RUN")
     other = steps(HEAD + "RUN true", base=replace(BASE, environment=(("PATH", "/other"),)))
     assert states(explain.foretell(other, [past])) == "R"
 
@@ -246,7 +247,7 @@ def test_what_is_taken_from_a_stage_that_fetches_is_never_known_either() -> None
 def test_without_a_record_nothing_is_certain() -> None:
     forecast = explain.foretell(steps(HEAD + "RUN true"), [])
     assert states(forecast) == "M"
-    assert "no build by this builder is on record" in explain.describe(forecast, "image")[0]
+    assert "no build by this builder is on record" in verdicts.describe(forecast, "image")[0]
 
 
 TORCH = """\
@@ -261,7 +262,7 @@ COPY --from=build-torch /dist /dist
 
 def test_a_forgotten_argument_is_named_with_both_values_the_stage_and_the_hours() -> None:
     past = built(steps(TORCH, PYTORCH_VERSION_TAG="v2.9.1"), build_torch=7500.0)
-    lines = explain.describe(explain.foretell(steps(TORCH), [past]), "image")
+    lines = verdicts.describe(explain.foretell(steps(TORCH), [past]), "image")
     assert lines == [
         "image: 1 step will be executed, 1 may be, about 2 h 05 min if it takes what it took",
         "ARG PYTORCH_VERSION_TAG v2.9.1 → v2.8.0, first seen by RUN at line 4 of stage build-torch",
@@ -287,7 +288,7 @@ def test_a_forgotten_argument_is_named_with_both_values_the_stage_and_the_hours(
 def test_the_cause_is_said_in_words(before: str, after: str, words: str) -> None:
     files = {"x": "1", "d/x": "1"}
     past = built(steps(HEAD + before, files, B="2"))
-    lines = explain.describe(explain.foretell(steps(HEAD + after, files, B="2"), [past]), "image")
+    lines = verdicts.describe(explain.foretell(steps(HEAD + after, files, B="2"), [past]), "image")
     assert lines[1].startswith(f"{words}, first seen by "), lines
 
 
@@ -305,14 +306,14 @@ def test_very_many_files_are_one() -> None:
     names = [f"d/{number}" for number in range(500)]
     past = built(steps(text, dict.fromkeys(names, "1")))
     forecast = explain.foretell(steps(text, dict.fromkeys(names, "2")), [past])
-    assert explain.describe(forecast, "image")[1].startswith("d/: changed, first seen by COPY")
+    assert verdicts.describe(forecast, "image")[1].startswith("d/: changed, first seen by COPY")
 
 
 def test_an_argument_that_chooses_stages_is_the_cause_of_new_ones() -> None:
     text = "ARG MODE=a\nFROM debian AS with-a\nRUN a\nFROM debian AS with-b\nRUN b\nFROM with-${MODE} AS end"
     past = replace(built(steps(text)), choices={"MODE": "a"})
     forecast = explain.foretell(steps(text, MODE="b"), [past], choices={"MODE": "b"})
-    assert explain.describe(forecast, "image")[1].startswith("ARG MODE a → b, first seen by RUN")
+    assert verdicts.describe(forecast, "image")[1].startswith("ARG MODE a → b, first seen by RUN")
 
 
 def test_what_a_pruned_builder_had_is_no_longer_certain() -> None:

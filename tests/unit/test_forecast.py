@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cresset import explain, files, forecast, history, processes
+from cresset import explain, files, forecast, history, processes, recovery
+from cresset.causes import Cause
 from cresset.errors import CressetError
-from cresset.explain import Cause, Forecast, Verdict
-from cresset.forecast import Outlook
-from cresset.keys import Change, Image, Key, Step
+from cresset.explain import Forecast, Verdict
+from cresset.inputs import Image
+from cresset.outlook import Outlook
 from cresset.progress import Outcome
 from cresset.progress import Step as Executed
+from cresset.steps import Change, Key, Step
 
 NUMBER = 2**22 + 1  # no process has it
 
@@ -120,8 +122,8 @@ def interrupted(process: int) -> None:
 
 def test_an_interrupted_build_is_remembered_once() -> None:
     interrupted(NUMBER)
-    forecast.recover(history.read())
-    forecast.recover(history.read())
+    recovery.recover(history.read())
+    recovery.recover(history.read())
     (build,) = history.read()
     assert [(past.i, past.seconds) for past in build.steps] == [(1, 5.0)]
     assert build.result == f"sha256:{'a' * 64}"
@@ -130,7 +132,7 @@ def test_an_interrupted_build_is_remembered_once() -> None:
 def test_a_build_that_runs_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "is_alive", lambda number: number == NUMBER)
     interrupted(NUMBER)
-    forecast.recover(history.read())
+    recovery.recover(history.read())
     assert history.read() == ()
 
 
@@ -138,7 +140,7 @@ def test_records_of_other_kinds_are_passed_over() -> None:
     (files.RECORDS / "old.jsonl").write_text('{"service":"cpu"}\n')
     (files.RECORDS / "empty.jsonl").write_text("")
     (files.RECORDS / "odd.jsonl").write_text('{"plan": {}, "process": 1}\n')
-    forecast.recover(())
+    recovery.recover(())
     assert history.read() == ()
 
 

@@ -28,14 +28,16 @@ FLOORS = (
     {"credentials", "data", "errors", "hardware", "remedies"},
     {"devices", "files", "forms", "host", "plain_yaml", "processes", "rawjson", "refusals", "shell_words"}
     | {"tree", "vertex"},
-    {"compose", "context", "engine", "history", "instructions", "progress", "settings", "wheels"},
-    {"bake", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements", "transcript"},
-    {"combination", "configuration", "display", "findings", "keys", "knowledge", "sources"},
-    {"bases", "doctor_engine", "doctor_host", "env_file", "explain", "family", "wish"},
-    {"availability", "choice", "doctor_versions", "forecast", "probes"},
-    {"doctor", "gate", "pairings"},
+    {"compose", "context", "engine", "history", "instructions", "progress", "settings", "steps", "wheels"},
+    {"bake", "causes", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements"}
+    | {"transcript"},
+    {"combination", "configuration", "display", "explain", "findings", "inputs", "knowledge", "sources"},
+    {"bases", "doctor_engine", "doctor_host", "env_file", "family", "keys", "project", "recovery", "verdicts", "wish"},
+    {"availability", "choice", "doctor_versions", "outlook", "probes"},
+    {"doctor", "forecast", "gate", "pairings"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
     {"build_family", "checkup", "command_line", "jupyter", "matrix", "ship"},
+    {"ready"},
     {"tasks"},
 )
 # Known to the last stages only, or to no stage at all.

@@ -1,0 +1,92 @@
+"""What a task acts on: the configuration of this checkout, and docker with its environment."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from cresset import compose, configuration, dockerfile, files, settings
+from cresset.compose import Service
+from cresset.configuration import Configuration, Request
+from cresset.dockerfile import Dockerfile
+from cresset.engine import Engine
+from cresset.errors import CressetError
+
+COMPOSE_FILE = "docker-compose.yaml"
+
+
+def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tuple[Configuration, Engine]:
+    """Return what a task acts on: the configuration, and docker with that configuration's environment.
+
+    Args:
+        request: the command line.
+        needs_env: the task is about containers of this checkout, whose name is in `.env`.
+        dotenv: let Compose read `.env`.
+
+    Raises:
+        CressetError: no `.env`, no Compose, or a value that cannot be.
+    """
+    env_text = (files.read(".env") or "") if dotenv else ""
+    if needs_env and not env_text.strip():
+        raise CressetError(".env is missing: nobody has said yet what this host needs", "run: invoke env")
+    if not files.has_utf8_path():
+        raise CressetError("the path of this checkout is not UTF-8, and docker would take another for it", "rename it")
+    compose_text = files.require(COMPOSE_FILE)
+    everything = Engine(environment={**request.overrides, "COMPOSE_PROFILES": "*"})
+    try:
+        model = compose.read(everything.compose_config(dotenv=dotenv))
+    except CressetError as error:
+        _refuse_use_cuda(str(error))
+        raise
+    configuration.require_whole(model)
+    service = request.service or model.settings["SERVICE"]
+    recipes = read_recipes(model.service(service))
+    resolved = configuration.resolve(
+        request=request,
+        service=service,
+        model=model,
+        compose_text=compose_text,
+        recipes=recipes,
+        shell=os.environ,
+        env_file=compose.env_file_names(env_text),
+    )
+    return resolved, Engine(environment=configuration.environment(request, service), dry_run=request.dry_run)
+
+
+def read_recipes(service: Service | None = None) -> dict[str, Dockerfile]:
+    """Return the Dockerfiles by their names; a person's service may have one of its own."""
+    texts = {name: files.require(name) for name in configuration.RECIPES}
+    if service and (own := files.read(service.dockerfile)) is not None:
+        texts[service.dockerfile] = own
+    return {name: dockerfile.parse(text, name=name) for name, text in texts.items()}
+
+
+def _refuse_use_cuda(refusal: str) -> None:
+    """Refuse a USE_CUDA that is neither 0 nor 1, which Compose looks for among the services of misc/cuda.yaml."""
+    if found := re.search(r'"cuda-(.*)" not found', refusal):
+        source = "shell" if "USE_CUDA" in os.environ else ".env"
+        settings.find("USE_CUDA", source).check(found[1], source)
+
+
+def require_paths(resolved: Configuration) -> None:
+    """Refuse settings that name what is not there, which docker would refuse without their names.
+
+    Raises:
+        CressetError: with the setting and where it came from.
+    """
+    for name, what in (
+        ("HOST_ROOT", "folder"),
+        ("WHEELHOUSE", "folder"),
+        ("SOURCES", "folder"),
+        ("DEPLOY_PROJECT", "folder"),
+        ("CA_BUNDLE", "file"),
+    ):
+        value = resolved.values[name]
+        try:
+            is_there = not value.value or files.kind(value.value) == what
+        except CressetError as error:
+            raise CressetError(f"{name} (from {value.source}): {error}", error.hint) from None
+        if not is_there:
+            raise CressetError(
+                f"{name} (from {value.source}): there is no {what} {value.value}", "name another, or leave it out"
+            )
