@@ -14,6 +14,7 @@ import pytest
 
 from cresset import host
 from tests.engine.checkout import ROOT, Checkout, copy_repository, run
+from tests.engine.light_wheels import make_light
 from tests.engine.second_engine import SecondEngine, running
 from tests.engine.source_build import SourceBuild
 from tests.engine.source_build import made as made_source_build
@@ -75,6 +76,14 @@ def built(base: str) -> Iterator[Checkout]:
     checkout.invoke("build")
     yield checkout
     checkout.remove()
+
+
+@pytest.fixture(scope="session")
+def light_wheels(built: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheelhouse of stand-ins for what the built checkout asks for."""
+    house = tmp_path_factory.mktemp("light")
+    make_light(house, built)
+    return house
 
 
 @pytest.fixture(scope="session")

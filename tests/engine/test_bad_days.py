@@ -91,11 +91,12 @@ def test_a_daemon_that_was_restarted(second: Checkout, second_engine: SecondEngi
 
 
 @pytest.fixture(scope="module")
-def second(second_engine: SecondEngine, built: Checkout) -> Iterator[Checkout]:
+def second(second_engine: SecondEngine, built: Checkout, light_wheels: Path) -> Iterator[Checkout]:
     """A clone that uses the second engine."""
     checkout = Checkout(path=folder(), extra={"DOCKER_HOST": second_engine.address})
     (checkout.path / ".env").write_text((built.path / ".env").read_text())
-    checkout.set(COMPOSE_PROJECT_NAME=second_engine.name, IMAGE_NAME=f"cresset:{second_engine.name}")
+    names = {"COMPOSE_PROJECT_NAME": second_engine.name, "IMAGE_NAME": f"cresset:{second_engine.name}"}
+    checkout.set(**names, WHEELHOUSE=str(light_wheels))
     yield checkout
     checkout.remove()
 
@@ -111,11 +112,11 @@ def test_a_disk_that_is_too_small(second: Checkout, disk: SecondEngine) -> None:
     second.compose("down")
     disk.docker("image", "rm", "--force", second.image)
     disk.docker("builder", "prune", "--all", "--force")
-    disk.leave(1_100_000_000)
+    disk.leave(450_000_000)
     before = (second.path / ".env").read_text()
     result = second.invoke("build-only", check=False)
     said = two_lines(result, code=1)
-    assert "Warning: 1.1 GB are free on the disk" in result.out
+    assert "Warning: 450.0 MB are free on the disk" in result.out
     assert f"the build of {second.image} failed: no space left on device" in said
     assert str(disk.data) in said
     assert "invoke prune" in said

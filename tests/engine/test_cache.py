@@ -17,10 +17,10 @@ FROM_USER_ON = {"train-user-include 1/1", "train 1/3", "train 2/3", "train 3/3"}
 
 
 @pytest.fixture(scope="module")
-def executed_once(clone: Callable[[], Checkout], unseen_base: str) -> Checkout:
+def executed_once(clone: Callable[[], Checkout], unseen_base: str, light_wheels: Path) -> Checkout:
     """A checkout whose every step was executed: of one that was found cached, the content may have been pruned."""
     checkout = clone()
-    checkout.set(PLAIN_IMAGE=unseen_base)
+    checkout.set(PLAIN_IMAGE=unseen_base, WHEELHOUSE=str(light_wheels))
     checkout.invoke("build")
     return checkout
 

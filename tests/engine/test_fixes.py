@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.engine.checkout import Checkout, Result, run
-from tests.engine.test_secrets import make_wheel
+from tests.engine.light_wheels import make_wheel
 
 SITE = "/opt/venv/lib/python3*/site-packages"
 # In a terminal that no distribution knows, and with an index of our own.

@@ -22,7 +22,8 @@ import pytest
 
 from tests.engine.checkout import Checkout, Result, run
 from tests.engine.conftest import folder
-from tests.engine.test_secrets import GATEWAY_FORMAT, make_wheel
+from tests.engine.light_wheels import make_wheel
+from tests.engine.test_secrets import GATEWAY_FORMAT
 
 PATIENCE = 120
 ONE_LINE = "interrupted; what was built so far is in the cache"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine import bases
 from tests.engine.checkout import Checkout, run
-from tests.engine.test_secrets import make_wheel
+from tests.engine.light_wheels import make_wheel
 
 TORCH = "2.14.0a0+b2c75dd062.nv26.9"
 # Laid out as NVIDIA's: docs.nvidia.com/deeplearning/frameworks/pytorch-release-notes.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import threading
 import urllib.request
 import uuid
@@ -18,6 +17,7 @@ from pip._internal.models.index import PyPI
 from cresset import host
 from tests.engine import layers
 from tests.engine.checkout import Checkout, run
+from tests.engine.light_wheels import make_wheel
 
 GATEWAY_FORMAT = "{{(index .IPAM.Config 0).Gateway}}"
 
@@ -148,22 +148,6 @@ def test_a_mirror_that_does_not_answer_is_said_and_passed_over(mirror: Mirror, c
     checkout.invoke("build-only")
     assert "train-base 1/1" in checkout.executed()
     assert "using the image's own sources" in checkout.step_log()
-
-
-def make_wheel(folder: Path, name: str, version: str, files: dict[str, str] | None = None) -> None:
-    """Write the least that is a wheel, for any Python; without other files, a module of its name."""
-    stem = f"{name}-{version}"
-    root = folder / stem
-    info = root / f"{stem}.dist-info"
-    info.mkdir(parents=True)
-    for path, text in (files or {f"{name}.py": f'__version__ = "{version}"\n'}).items():
-        (root / path).write_text(text)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (info / "WHEEL").write_text("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-    (info / "RECORD").write_text("")
-    shutil.make_archive(str(folder / stem), "zip", root)
-    (folder / f"{stem}.zip").rename(folder / f"{stem}-py3-none-any.whl")
-    shutil.rmtree(root)
 
 
 @pytest.fixture(scope="module")

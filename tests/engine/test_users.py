@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.checkout import Checkout, run
 from tests.engine.conftest import folder
-from tests.engine.test_secrets import make_wheel
+from tests.engine.light_wheels import make_wheel
 
 WHEEL = "tiny-1.0-py3-none-any.whl"
 # What a person does in their first minute inside, and what it shows.
