@@ -41,12 +41,13 @@
 #       deploy                   lean-env's /opt, the pip requirements, project-files: what runs elsewhere
 #
 #   devel-base               build-base + a shell
-#       devel-user-include, devel-user-exclude -> devel      for work on PyTorch itself
+#       devel-sudo-*, -user-* -> devel      as for train, for work on PyTorch itself
 #
 #   simple-uv                SIMPLE_IMAGE + what makes the environment; thrown away
+#       install-simple-preload   the library of PRELOAD
 #   simple-base              SIMPLE_IMAGE + the apt requirements, and Python if it has none
 #       simple-env               /opt/simple: the pip requirements, on top of that image's own Python
-#           simple-user-include, simple-user-exclude -> simple
+#           simple-sudo-*, -ssh-*, -user-*, -preload-* -> simple      as for train
 #
 # Each ARG has its default here and nowhere else, below one line that says what it is; a stage that needs it names it
 # again without a value. An ARG is in the environment of every later RUN of its stage and of the stages built FROM it,
@@ -819,7 +820,19 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/install-packages.sh tmux tzdata zsh
 
 
-FROM devel-base AS devel-user-include
+FROM devel-base AS devel-sudo-exclude
+
+
+FROM devel-base AS devel-sudo-include
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/allow-sudo.sh,target=/run/cresset/allow-sudo.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/allow-sudo.sh
+
+
+FROM devel-sudo-${SUDO} AS devel-user-include
 ARG UID
 ARG GID
 ARG USR
@@ -829,7 +842,7 @@ RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.
 USER ${UID}
 
 
-FROM devel-base AS devel-user-exclude
+FROM devel-sudo-${SUDO} AS devel-user-exclude
 RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
     /run/cresset/create-user.sh
 
@@ -838,7 +851,7 @@ FROM devel-user-${ADD_USER} AS devel
 COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
 COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
 ARG USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE
-ARG ADD_USER UID GID USR GRP TZ PROJECT_ROOT
+ARG ADD_USER UID GID USR GRP SUDO TZ PROJECT_ROOT
 ENV TZ=${TZ} \
     LANG=C.UTF-8 \
     PATH=/opt/build/bin:/opt/uv/bin:${PATH}:${PROJECT_ROOT} \
@@ -850,7 +863,8 @@ CMD ["zsh"]
 LABEL cresset.stage=devel cresset.arguments="\
 USE_CUDA='${USE_CUDA}' CUDA_VERSION='${CUDA_VERSION}' CUDNN_VERSION='${CUDNN_VERSION}' LINUX_DISTRO='${LINUX_DISTRO}' \
 DISTRO_VERSION='${DISTRO_VERSION}' BUILD_IMAGE='${BUILD_IMAGE}' PYTHON_VERSION='${PYTHON_VERSION}' \
-ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"
+ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' SUDO='${SUDO}' TZ='${TZ}' \
+PROJECT_ROOT='${PROJECT_ROOT}'"
 
 
 # What makes the environment is not what the base image has to have, which may name a user of its own.
@@ -898,7 +912,32 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/make-simple-env.sh /run/cresset/uv/bin/uv /opt/simple /run/cresset/pip.requirements.txt
 
 
-FROM simple-env AS simple-user-include
+FROM simple-env AS simple-sudo-exclude
+
+
+FROM simple-env AS simple-sudo-include
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/allow-sudo.sh,target=/run/cresset/allow-sudo.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/allow-sudo.sh
+
+
+FROM simple-sudo-${SUDO} AS simple-ssh-exclude
+
+
+FROM simple-sudo-${SUDO} AS simple-ssh-include
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/install-sshd.sh,target=/run/cresset/install-sshd.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/install-sshd.sh
+COPY --from=scripts /serve-ssh.sh /usr/local/bin/serve-ssh
+
+
+FROM simple-ssh-${SSH} AS simple-user-include
 ARG UID
 ARG GID
 ARG USR
@@ -908,15 +947,46 @@ RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.
 USER ${UID}
 
 
-FROM simple-env AS simple-user-exclude
+FROM simple-ssh-${SSH} AS simple-user-exclude
 RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
     /run/cresset/create-user.sh
 
 
-FROM simple-user-${ADD_USER} AS simple
+FROM simple-uv AS install-simple-preload
+ARG PRELOAD
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/install-preload.sh,target=/run/cresset/install-preload.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=cache,id=cresset-pip,target=/root/.cache/pip \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    /run/cresset/install-preload.sh "$PRELOAD" /opt/preload
+
+
+FROM simple-user-${ADD_USER} AS simple-preload-none
+
+
+FROM simple-user-${ADD_USER} AS simple-preload-jemalloc
+COPY --from=install-simple-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libjemalloc.so.2 \
+    MALLOC_CONF=background_thread:true,metadata_thp:auto,dirty_decay_ms:30000,muzzy_decay_ms:30000
+
+
+FROM simple-user-${ADD_USER} AS simple-preload-tcmalloc
+COPY --from=install-simple-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libtcmalloc_minimal.so.4
+
+
+FROM simple-user-${ADD_USER} AS simple-preload-libiomp5
+COPY --from=install-simple-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libiomp5.so KMP_BLOCKTIME=1
+
+
+FROM simple-preload-${PRELOAD} AS simple
 COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
 COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
-ARG SIMPLE_IMAGE ADD_USER UID GID USR GRP TZ PROJECT_ROOT
+ARG SIMPLE_IMAGE ADD_USER UID GID USR GRP SUDO SSH TZ PROJECT_ROOT PRELOAD
 ENV TZ=${TZ} \
     LANG=C.UTF-8 \
     PATH=/opt/simple/bin:${PATH}:${PROJECT_ROOT} \
@@ -928,4 +998,5 @@ WORKDIR ${PROJECT_ROOT}
 ENTRYPOINT []
 CMD ["zsh"]
 LABEL cresset.stage=simple cresset.arguments="SIMPLE_IMAGE='${SIMPLE_IMAGE}' \
-ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"
+ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' SUDO='${SUDO}' SSH='${SSH}' \
+TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}' PRELOAD='${PRELOAD}'"

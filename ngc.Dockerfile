@@ -6,9 +6,11 @@
 #   ngc-base                 NGC_IMAGE + the apt requirements
 #       ngc-stack                less what reqs/pip-ngc-uninstall lists; /opt/venv, empty
 #           ngc-env                  the pip requirements
-#               ngc-user-include         the host's user      } ADD_USER chooses one
-#               ngc-user-exclude         root                 }
-#                   ngc                      shell, time zone, environment: what people use
+#               ngc-sudo-*, -ssh-*       } what each setting chooses,
+#                   ngc-user-*           } as in Dockerfile
+#                       ngc-preload-*    }
+#                           ngc              shell, time zone, environment: what people use
+#       install-preload          the library of PRELOAD
 #
 # What Dockerfile says of ARGs holds here too. Those that both have are explained there; tests hold the defaults equal.
 
@@ -27,8 +29,11 @@ ARG UID=1000
 ARG GID=1000
 ARG USR=user
 ARG GRP=user
+ARG SUDO=exclude
+ARG SSH=exclude
 ARG TZ=Etc/UTC
 ARG PROJECT_ROOT=/opt/project
+ARG PRELOAD=none
 
 
 FROM scratch AS scripts
@@ -66,7 +71,32 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/fill-overlay.sh /opt /run/cresset/pip.requirements.txt
 
 
-FROM ngc-env AS ngc-user-include
+FROM ngc-env AS ngc-sudo-exclude
+
+
+FROM ngc-env AS ngc-sudo-include
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/allow-sudo.sh,target=/run/cresset/allow-sudo.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/allow-sudo.sh
+
+
+FROM ngc-sudo-${SUDO} AS ngc-ssh-exclude
+
+
+FROM ngc-sudo-${SUDO} AS ngc-ssh-include
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/install-sshd.sh,target=/run/cresset/install-sshd.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
+    /run/cresset/install-sshd.sh
+COPY --from=scripts /serve-ssh.sh /usr/local/bin/serve-ssh
+
+
+FROM ngc-ssh-${SSH} AS ngc-user-include
 ARG UID
 ARG GID
 ARG USR
@@ -77,17 +107,48 @@ RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.
 USER ${UID}
 
 
-FROM ngc-env AS ngc-user-exclude
+FROM ngc-ssh-${SSH} AS ngc-user-exclude
 RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.sh \
     /run/cresset/create-user.sh
 
 
+FROM ngc-base AS install-preload
+ARG PRELOAD
+RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
+    --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
+    --mount=from=scripts,source=/install-preload.sh,target=/run/cresset/install-preload.sh \
+    --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
+    --mount=type=cache,id=cresset-pip,target=/root/.cache/pip \
+    --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror --mount=type=secret,id=index_url \
+    --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
+    /run/cresset/install-preload.sh "$PRELOAD" /opt/preload
+
+
+FROM ngc-user-${ADD_USER} AS ngc-preload-none
+
+
+FROM ngc-user-${ADD_USER} AS ngc-preload-jemalloc
+COPY --from=install-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libjemalloc.so.2 \
+    MALLOC_CONF=background_thread:true,metadata_thp:auto,dirty_decay_ms:30000,muzzy_decay_ms:30000
+
+
+FROM ngc-user-${ADD_USER} AS ngc-preload-tcmalloc
+COPY --from=install-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libtcmalloc_minimal.so.4
+
+
+FROM ngc-user-${ADD_USER} AS ngc-preload-libiomp5
+COPY --from=install-preload /opt/preload /opt/preload
+ENV LD_PRELOAD=/opt/preload/libiomp5.so KMP_BLOCKTIME=1
+
+
 # The base image's ENTRYPOINT stays: it sets up what its stack needs, and then runs the command.
-FROM ngc-user-${ADD_USER} AS ngc
+FROM ngc-preload-${PRELOAD} AS ngc
 COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
 COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
 ARG NGC_YEAR NGC_MONTH NGC_IMAGE
-ARG ADD_USER UID GID USR GRP TZ PROJECT_ROOT
+ARG ADD_USER UID GID USR GRP SUDO SSH TZ PROJECT_ROOT PRELOAD
 ENV TZ=${TZ} \
     LANG=C.UTF-8 \
     PATH=/opt/venv/bin:${PATH}:${PROJECT_ROOT} \
@@ -101,4 +162,5 @@ WORKDIR ${PROJECT_ROOT}
 CMD ["zsh"]
 LABEL cresset.stage=ngc cresset.arguments="\
 NGC_YEAR='${NGC_YEAR}' NGC_MONTH='${NGC_MONTH}' NGC_IMAGE='${NGC_IMAGE}' \
-ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}'"
+ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' SUDO='${SUDO}' SSH='${SSH}' \
+TZ='${TZ}' PROJECT_ROOT='${PROJECT_ROOT}' PRELOAD='${PRELOAD}'"

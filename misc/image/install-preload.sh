@@ -29,7 +29,9 @@ case $name in
     libiomp5)
         # Intel's own, of which the wheel is fifty megabytes and this file three.
         file=libiomp5.so
+        if ! python3 -c 'import ensurepip' 2> /dev/null; then "${0%/*}/install-packages.sh" python3 python3-venv; fi
         python3 -m venv "$work/venv"
+        unset PIP_CONSTRAINT # the base image's, for packages of its own
         retry "$work/venv/bin/pip" --quiet install --no-compile --no-deps intel-openmp ||
             fail "there is no intel-openmp for this machine ($(uname -m))"
         library=$work/venv/lib/$file

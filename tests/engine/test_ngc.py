@@ -11,6 +11,7 @@ import pytest
 from tests.engine import bases
 from tests.engine.checkout import Checkout, run
 from tests.engine.light_wheels import make_wheel
+from tests.engine.test_services import log_in_from_inside
 
 TORCH = "2.14.0a0+b2c75dd062.nv26.9"
 # Laid out as NVIDIA's: docs.nvidia.com/deeplearning/frameworks/pytorch-release-notes.
@@ -58,7 +59,7 @@ def ngc(stand_in: tuple[str, Checkout]) -> Checkout:
     checkout = Checkout(path=former.path, service="ngc")
     (checkout.path / "docker-compose.override.yaml").write_text(NO_GPU)
     checkout.set(SERVICE="ngc", COMPOSE_PROFILES="ngc", NGC_IMAGE=image, TZ="Asia/Seoul", UID="4321", GID="4321")
-    checkout.set(USR="nick", GRP="nick")
+    checkout.set(USR="nick", GRP="nick", SUDO="include", SSH="include", PRELOAD="libiomp5")
     os.chown(checkout.path, 4321, 4321)
     (checkout.path / "reqs/apt-ngc.requirements.txt").write_text("file\n")
     checkout.edit("reqs/pip-ngc.requirements.txt", "thop  # asks for a torch")
@@ -94,6 +95,12 @@ def test_a_hand_typed_build_replaces_no_container(ngc: Checkout) -> None:
 
 def test_the_entry_point_runs(ngc: Checkout) -> None:
     assert "the entry point ran" in ngc.compose("logs", "ngc").out
+
+
+def test_sudo_ssh_and_a_preload_are_had_here_too(ngc: Checkout) -> None:
+    names = "VIRTUAL_ENV LD_PRELOAD KMP_BLOCKTIME PIP_CONSTRAINT NVIDIA_PRODUCT_NAME PATH"
+    assert log_in_from_inside(ngc, f"printenv {names}") == ngc.inside(f"printenv {names}").lines
+    assert "/opt/preload/libiomp5.so\n" in ngc.inside("cat /proc/self/maps").out
 
 
 def test_neither_torch_nor_a_companion_is_replaced(ngc: Checkout, tmp_path: Path) -> None:
@@ -143,7 +150,8 @@ def test_a_pip_line_runs_what_stands_on_it_and_no_step_of_another_service(ngc: C
     ngc.invoke("build-only")
     requirements.write_text(kept)
     assert set(ngc.executed()) <= {"requirements 1/1", "ngc-env 1/1", "ngc-user-include 1/1"} | {
-        f"ngc {i}/3" for i in (1, 2, 3)
+        *(f"ngc {i}/3" for i in (1, 2, 3)),
+        *("ngc-sudo-include 1/1", "ngc-ssh-include 1/2", "ngc-ssh-include 2/2", "ngc-preload-libiomp5 1/1"),
     }
     assert "ngc-env 1/1" in ngc.executed()
 

@@ -20,7 +20,7 @@ from tests.engine.source_build import SourceBuild
 
 NUMBER = "12345"
 NAMES = ("deploy", "devel", "simple")
-TOOLS = ("zsh", "tmux", "git", "uv", "pip", "cc", "gcc", "c++", "make", "sudo", "curl", "wget")
+TOOLS = ("zsh", "tmux", "git", "uv", "pip", "cc", "gcc", "c++", "make", "sudo", "sshd", "curl", "wget")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def services(built: Checkout) -> Iterator[Callable[[str], Checkout]]:
     (checkout.path / ".env").write_text((built.path / ".env").read_text())
     # Without a name for the image each service has its own.
     checkout.set(COMPOSE_PROJECT_NAME=f"cresset-{user}", USR=user, UID=NUMBER, GID=NUMBER, IMAGE_NAME="")
-    checkout.set(DEPLOY_PROJECT="code")
+    checkout.set(DEPLOY_PROJECT="code", SUDO="include", SSH="include", PRELOAD="tcmalloc")
     write_project(checkout.path / "code")
     checkout.path.chmod(0o777)
     for name in NAMES:
@@ -176,6 +176,12 @@ def test_deploy_has_no_tools(services: Callable[[str], Checkout]) -> None:
     assert found == ["constraints.txt", "project", "venv"]
 
 
+def test_no_switch_brings_deploy_anything(services: Callable[[str], Checkout]) -> None:
+    assert services("deploy").inside("printenv LD_PRELOAD; ls -d /etc/sudoers.d /usr/sbin/sshd || true").lines == [
+        f"ls: cannot access '{path}': No such file or directory" for path in ("/etc/sudoers.d", "/usr/sbin/sshd")
+    ]
+
+
 def test_deploy_runs_as_an_account_of_its_own_that_can_write_its_home_only(services: Callable[[str], Checkout]) -> None:
     deploy = services("deploy")
     assert deploy.inside("id --user --name; id --groups").lines == ["deploy", "65501"]
@@ -244,6 +250,13 @@ def test_devel_works_on_the_hosts_folder_as_its_person(services: Callable[[str],
     devel.inside(f"touch {site}/mine && rm {site}/mine && rm -r {site}/six.py")
 
 
+def test_devel_lets_its_person_become_root_and_has_no_other_switch(services: Callable[[str], Checkout]) -> None:
+    shown = services("devel").inside(
+        "sudo --non-interactive id --user; ls -d /opt/preload /usr/sbin/sshd 2> /dev/null || true"
+    )
+    assert shown.lines == ["0"]
+
+
 def test_devel_reads_no_requirement_file(services: Callable[[str], Checkout]) -> None:
     devel = services("devel")
     with (devel.path / "reqs" / "pip-train.requirements.txt").open("a") as file:
@@ -258,6 +271,19 @@ def test_devel_reads_no_requirement_file(services: Callable[[str], Checkout]) ->
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def log_in_from_inside(checkout: Checkout, command: str) -> list[str]:
+    """Let the container's account into its own container by ssh, and return the lines of a command there.
+
+    That takes sudo, for the keys' place is root's, and what SSH brings.
+    """
+    script = (
+        "rm -f ~/key && ssh-keygen -q -t ed25519 -N '' -f ~/key && sudo cp ~/key.pub /etc/ssh/authorized_keys\n"
+        "ssh='ssh -F /dev/null -i ~/key -p 2222 -q -o StrictHostKeyChecking=no -o ConnectionAttempts=20'\n"
+        f"serve-ssh sh -c \"$ssh 127.0.0.1 '{command}'\" 2> ~/log || cat ~/log\n"
+    )
+    return checkout.inside(script).lines
+
+
 def test_simple_brings_python_where_the_base_has_none(services: Callable[[str], Checkout]) -> None:
     simple = services("simple")
     assert run(["docker", "run", "--rm", simple.setting("SIMPLE_IMAGE"), "python3"], check=False).code
@@ -269,6 +295,13 @@ def test_simple_brings_python_where_the_base_has_none(services: Callable[[str], 
     simple.inside("python -c 'import tqdm'")
     assert "No module named 'torch'" in simple.invoke("exec", "--command", "python -c 'import torch'", check=False).out
     assert "%n@%m" in simple.inside("zsh -ic 'echo $PROMPT'").out
+
+
+def test_simple_has_sudo_ssh_and_a_preload(services: Callable[[str], Checkout]) -> None:
+    simple = services("simple")
+    names = "VIRTUAL_ENV LD_PRELOAD PYTHONPATH PATH"
+    assert log_in_from_inside(simple, f"printenv {names}") == simple.inside(f"printenv {names}").lines
+    assert "/opt/preload/libtcmalloc_minimal.so.4\n" in simple.inside("cat /proc/self/maps").out
 
 
 def test_simple_is_on_top_of_a_private_bases_python(
@@ -292,7 +325,8 @@ def test_simple_is_on_top_of_a_private_bases_python(
     settings = {"SIMPLE_IMAGE": base, "IMAGE_NAME": image}
     try:
         requirements.write_text(kept + "cresset-private\nnumpy\n")
-        private = replace(simple, extra={**simple.extra, **settings})
+        switches = {"SUDO": "exclude", "SSH": "exclude", "PRELOAD": "none"}
+        private = replace(simple, extra={**simple.extra, **settings, **switches})
         private.invoke("build")
         assert private.inside("id --user; command -v python").lines == [NUMBER, "/opt/simple/bin/python"]
         code = "import cresset_private, far, numpy, torch, tqdm; print(torch.__file__, numpy.__file__, tqdm.__file__)"

@@ -42,7 +42,10 @@ FLOORS = (
 )
 # Known to the last stages only, or to no stage at all.
 PERSONAL = {"UID", "GID", "USR", "GRP", "SUDO", "SSH", "TZ", "PROJECT_ROOT", "PRELOAD"}
-LAST = ("install-preload", "train-user-", "train-preload-", "devel-user-", "simple-user-", "ngc-user-")
+LAST = (
+    *("install-preload", "install-simple-preload", "train-user-", "train-preload-", "devel-user-"),
+    *("simple-user-", "simple-preload-", "ngc-user-", "ngc-preload-"),
+)
 # BuildKit's own arguments: they are in no key.
 PROXIES = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"}
 
@@ -156,6 +159,17 @@ def test_what_two_stages_do_alike_is_one_step(first: str, second: str) -> None:
         if stage.name in {first, second}
     ]
     assert steps[0] == steps[1]
+
+
+@pytest.mark.parametrize("service", ["train", "simple", "ngc"])
+@pytest.mark.parametrize("library", ["none", "jemalloc", "tcmalloc", "libiomp5"])
+def test_a_preload_is_the_same_in_each_service(service: str, library: str) -> None:
+    def said(name: str) -> list[str]:
+        (stage,) = (stage for _, stage in STAGES if stage.name == f"{name}-preload-{library}")
+        return [instruction.text for instruction in stage.instructions if instruction.keyword == "ENV"]
+
+    assert said(service) == said("train")
+    assert bool(said(service)) == (library != "none")
 
 
 def test_only_deploy_sees_nothing_of_the_host() -> None:
