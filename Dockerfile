@@ -36,7 +36,8 @@
 #   deploy-python            DEPLOY_IMAGE + Python
 #       make-deploy-env          make-env's steps, on this base
 #           lean-env                 without pip and uv
-#   deploy-base              DEPLOY_IMAGE + the apt requirements and an account of its own
+#       pick-deploy-packages     as pick-packages
+#   deploy-base              DEPLOY_IMAGE + its packages and an account of its own
 #       project-files            the named context `project`, readable by all
 #       deploy                   lean-env's /opt, the pip requirements, project-files: what runs elsewhere
 #
@@ -45,7 +46,8 @@
 #
 #   simple-uv                SIMPLE_IMAGE + what makes the environment; thrown away
 #       install-simple-preload   the library of PRELOAD
-#   simple-base              SIMPLE_IMAGE + the apt requirements, and Python if it has none
+#   pick-simple-packages     as pick-packages
+#   simple-base              SIMPLE_IMAGE + its packages, and Python if it has none
 #       simple-env               /opt/simple: the pip requirements, on top of that image's own Python
 #           simple-sudo-*, -ssh-*, -user-*, -preload-* -> simple      as for train
 #
@@ -750,14 +752,21 @@ FROM make-deploy-env AS lean-env
 RUN VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip uninstall pip && rm -r /opt/uv
 
 
+FROM deploy-python AS pick-deploy-packages
+RUN --mount=from=scripts,source=/pick-packages.sh,target=/run/cresset/pick-packages.sh \
+    --mount=from=requirements,source=/apt-deploy.requirements.txt,target=/run/cresset/apt.requirements.txt \
+    --mount=from=requirements,source=/dnf-deploy.requirements.txt,target=/run/cresset/dnf.requirements.txt \
+    /run/cresset/pick-packages.sh /run/cresset /tmp/packages
+
+
 FROM ${DEPLOY_IMAGE} AS deploy-base
 ARG CLEAN
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
-    --mount=from=requirements,source=/apt-deploy.requirements.txt,target=/run/cresset/apt.requirements.txt \
+    --mount=from=pick-deploy-packages,source=/tmp/packages/requirements.txt,target=/run/cresset/requirements.txt \
     --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
     --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
-    /run/cresset/install-packages.sh --requirements /run/cresset/apt.requirements.txt
+    /run/cresset/install-packages.sh --requirements /run/cresset/requirements.txt passwd
 
 # A number that hosts hardly use: nobody's files are this account's.
 RUN groupadd --gid 65501 deploy && \
@@ -778,8 +787,8 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=type=cache,id=cresset-uv,target=/root/.cache/uv \
     --mount=type=secret,id=ca --mount=type=secret,id=index_url \
     --mount=type=secret,id=extra_index_url --mount=type=secret,id=trusted_host \
-    [ -x /opt/venv/bin/python ] || { echo 'cresset: python3 has to be in reqs/apt-deploy.requirements.txt: the' \
-    'environment is made with it' >&2 && exit 1; } && \
+    [ -x /opt/venv/bin/python ] || { echo 'cresset: python3 has to be in reqs/apt-deploy.requirements.txt' \
+    '(dnf-deploy in the RHEL family): the environment is made with it' >&2 && exit 1; } && \
     /run/cresset/install-requirements.sh /opt/venv /run/cresset/pip.requirements.txt
 ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE DEPLOY_IMAGE
 ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
@@ -887,17 +896,27 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/install-uv.sh /opt/uv
 
 
+FROM ${SIMPLE_IMAGE} AS pick-simple-packages
+# hadolint ignore=DL3002
+USER 0
+RUN --mount=from=scripts,source=/pick-packages.sh,target=/run/cresset/pick-packages.sh \
+    --mount=from=requirements,source=/apt-simple.requirements.txt,target=/run/cresset/apt.requirements.txt \
+    --mount=from=requirements,source=/dnf-simple.requirements.txt,target=/run/cresset/dnf.requirements.txt \
+    /run/cresset/pick-packages.sh /run/cresset /tmp/packages
+
+
 FROM ${SIMPLE_IMAGE} AS simple-base
 # hadolint ignore=DL3002
 USER 0
 ARG CLEAN
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/install-packages.sh,target=/run/cresset/install-packages.sh \
-    --mount=from=requirements,source=/apt-simple.requirements.txt,target=/run/cresset/apt.requirements.txt \
+    --mount=from=pick-simple-packages,source=/tmp/packages/requirements.txt,target=/run/cresset/requirements.txt \
     --mount=type=cache,id=cresset-apt,target=/var/cache/cresset-apt,sharing=locked \
     --mount=type=secret,id=ca --mount=type=secret,id=apt_mirror \
     if command -v python3 || command -v python; then set --; else set -- python3; fi && \
-    /run/cresset/install-packages.sh --requirements /run/cresset/apt.requirements.txt ca-certificates tmux tzdata zsh "$@"
+    /run/cresset/install-packages.sh --requirements /run/cresset/requirements.txt \
+    ca-certificates findutils passwd tmux tzdata zsh "$@"
 
 
 FROM simple-base AS simple-env

@@ -85,10 +85,10 @@ def rocky(unseen_base: str, checkout: Checkout, tmp_path_factory: pytest.TempPat
     run(["docker", "image", "rm", "--force", image, f"{image}-train"], check=False)
 
 
-def build(checkout: Checkout, image: str, *words: str, check: bool = True) -> Result:
+def build(checkout: Checkout, image: str, *words: str, service: str = "train", check: bool = True) -> Result:
     """Build the stage with the distribution's packages on an image; without further words nothing is kept of it."""
     output = words or ("--output", "type=cacheonly")
-    target = ["--target", "train-base", "--build-arg", f"TRAIN_IMAGE={image}", *output]
+    target = ["--target", f"{service}-base", "--build-arg", f"{service.upper()}_IMAGE={image}", *output]
     return bases.build(checkout, *target, ".", check=check)
 
 
@@ -170,20 +170,40 @@ def test_an_account_is_made_without_debians_adduser(train_base: str) -> None:
     assert owner == "nick"
 
 
-@pytest.mark.usefixtures("train_base")
-@pytest.mark.parametrize(("edited", "again"), [("apt", set()), ("dnf", {"train-base"})])
-def test_only_the_file_of_the_bases_own_manager_counts(
-    checkout: Checkout, rocky: str, edited: str, again: set[str]
+@pytest.mark.parametrize(
+    ("service", "asked", "account"),
+    [("deploy", "ca-certificates shadow-utils", "deploy"), ("simple", "git less shadow-utils tzdata zsh", "root")],
+    ids=["deploy", "simple"],
+)
+def test_deploy_and_simple_read_their_files_for_dnf(
+    checkout: Checkout, rocky: str, service: str, asked: str, account: str
 ) -> None:
-    path = checkout.path / f"reqs/{edited}-train.requirements.txt"
+    image = f"{rocky}-{service}"
+    build(checkout, rocky, "--load", "--tag", image, service=service)
+    try:
+        listed = set(inside(image, f"id -u {account} > /dev/null; rpm -qa --queryformat '%{{name}}\\n'"))
+    finally:
+        run(["docker", "image", "rm", image])
+    assert set(asked.split()) <= listed
+    assert ("git" in listed) == (service == "simple")
+    assert ("python3" in listed) == (service == "deploy")  # where the base has one, simple takes that
+
+
+@pytest.mark.usefixtures("train_base")
+@pytest.mark.parametrize("service", ["train", "deploy", "simple"])
+@pytest.mark.parametrize(("edited", "again"), [("apt", ()), ("dnf", ("base",))])
+def test_only_the_file_of_the_bases_own_manager_counts(
+    checkout: Checkout, rocky: str, service: str, edited: str, again: tuple[str, ...]
+) -> None:
+    path = checkout.path / f"reqs/{edited}-{service}.requirements.txt"
     kept = path.read_text()
     path.write_text(kept + f"# {os.urandom(8).hex()}\n")
     try:
-        ran = executed(build(checkout, rocky))
+        ran = executed(build(checkout, rocky, service=service))
     finally:
         path.write_text(kept)
-    assert "pick-packages" in ran
-    assert ran & {"train-python", "train-base"} == again
+    assert {stage for stage in ran if stage.startswith("pick-")}
+    assert ran & {f"{service}-python", f"{service}-base"} == {f"{service}-{name}" for name in again}
 
 
 def test_on_debian_an_edit_for_dnf_runs_nothing_but_the_choice(checkout: Checkout) -> None:

@@ -116,8 +116,8 @@ READS = {
     "cpu": {"apt-train", "dnf-train", "pip-build", "pip-train"},
     "full": {"apt-train", "dnf-train", "pip-build", "pip-train"},
     "devel": set(),
-    "deploy": {"apt-deploy", "pip-build", "pip-deploy"},
-    "simple": {"apt-simple", "pip-simple"},
+    "deploy": {"apt-deploy", "dnf-deploy", "pip-build", "pip-deploy"},
+    "simple": {"apt-simple", "dnf-simple", "pip-simple"},
     "ngc": {"apt-ngc", "pip-ngc", "pip-ngc-uninstall"},
 }
 
