@@ -297,6 +297,15 @@ def test_simple_brings_python_where_the_base_has_none(services: Callable[[str], 
     assert "%n@%m" in simple.inside("zsh -ic 'echo $PROMPT'").out
 
 
+def test_simple_keeps_tensorflow_from_taking_a_whole_gpu(services: Callable[[str], Checkout]) -> None:
+    shown = "printenv TF_FORCE_GPU_ALLOW_GROWTH || true"
+    assert services("simple").inside(shown).lines == ["true"]
+    assert services("devel").inside(shown).lines == []
+    with_cuda = replace(services("simple"), extra={**services("simple").extra, "USE_CUDA": "1"})
+    environment = json.loads(with_cuda.compose("config", "--format", "json").out)["services"]["simple"]["environment"]
+    assert {"TF_FORCE_GPU_ALLOW_GROWTH", "CUDA_DEVICE_ORDER", "TZ"} <= set(environment)
+
+
 def test_simple_has_sudo_ssh_and_a_preload(services: Callable[[str], Checkout]) -> None:
     simple = services("simple")
     names = "VIRTUAL_ENV LD_PRELOAD PYTHONPATH PATH"
