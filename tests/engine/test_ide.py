@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cresset import dockerfile
 from tests.engine.checkout import ROOT, Checkout, lend_environment, run
 from tests.engine.conftest import folder
 
@@ -36,6 +38,10 @@ def test_the_default_is_the_default_service(model: dict[str, Any]) -> None:
     )
 
 
+def test_each_service_has_one_but_that_which_sees_nothing_of_the_host(model: dict[str, Any]) -> None:
+    assert {name(path) for path in FILES} - {"the default"} | {"train"} == set(model["services"]) - {"deploy"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_it_is_the_service_as_compose_has_it(path: Path, model: dict[str, Any]) -> None:
     said = json.loads(path.read_text())
@@ -51,6 +57,29 @@ def test_it_is_the_service_as_compose_has_it(path: Path, model: dict[str, Any]) 
     # The image's account has the host's numbers already; a name could only be that of one person.
     assert said["updateRemoteUserUID"] is False
     assert "remoteUser" not in said
+    recipe = dockerfile.parse((ROOT / service["build"].get("dockerfile", "Dockerfile")).read_text(), name="recipe")
+    (stage,) = (stage for stage in recipe.stages if stage.name == service["build"]["target"])
+    environment = next(instruction.text for instruction in stage.instructions if instruction.keyword == "ENV")
+    python = said["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
+    assert f"VIRTUAL_ENV={python.removesuffix('/bin/python')} " in environment
+    assert python in (ROOT / "docs/ide.md").read_text()
+
+
+def test_one_for_a_service_of_ones_own_is_made_as_the_page_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs/ide.md").read_text()
+    commands = re.findall(r"^    ((?:mkdir|sed) .*\n)", page, re.MULTILINE)
+    shutil.copytree(ROOT / ".devcontainer", tmp_path / ".devcontainer")
+    run(["sh", "-euc", "".join(commands)], cwd=tmp_path)
+    made, like = (
+        json.loads((tmp_path / f".devcontainer/{name}/devcontainer.json").read_text()) for name in ("board", "cpu")
+    )
+    assert made == {
+        **like,
+        "name": "Cresset: board",
+        "service": "board",
+        "runServices": ["board"],
+        "initializeCommand": ["bash", ".devcontainer/start.sh", "board"],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +120,25 @@ def test_the_dev_container_of_another_service_is_not_built_by_mistake(fresh: Che
     refused = start(fresh, "train", check=False)
     assert "this is the dev container of the service train, and .env says SERVICE=cpu" in refused
     assert "invoke env --update --set SERVICE=train" in refused
+
+
+def test_it_follows_the_service_that_env_names(fresh: Checkout) -> None:
+    (command,) = re.findall(r"^    (invoke env --update .*)\n", (ROOT / "docs/ide.md").read_text(), re.MULTILINE)
+    image = f"cresset:test-{uuid.uuid4().hex[:8]}"
+    own = {key: value for key, value in fresh.extra.items() if key != "SERVICE"}
+    other = replace(fresh, service="simple", extra={**own, "IMAGE_NAME": image})
+    kept = (fresh.path / ".env").read_text()
+    before = fresh.container()
+    try:
+        other.invoke(*command.split()[1:])
+        start(other, "simple")
+        assert other.container()
+        assert other.inside("command -v python; id -u").lines == ["/opt/simple/bin/python", "4321"]
+        assert fresh.container() == before
+    finally:
+        other.invoke("down", "--service", "simple")
+        (fresh.path / ".env").write_text(kept)
+        run(["docker", "image", "rm", "--force", image], check=False)
 
 
 def test_the_tool_of_vs_code_enters_that_container_as_its_account(fresh: Checkout) -> None:
