@@ -61,7 +61,7 @@ def test_it_is_the_service_as_compose_has_it(path: Path, model: dict[str, Any]) 
     (stage,) = (stage for stage in recipe.stages if stage.name == service["build"]["target"])
     environment = next(instruction.text for instruction in stage.instructions if instruction.keyword == "ENV")
     python = said["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
-    assert f"VIRTUAL_ENV={python.removesuffix('/bin/python')} " in environment
+    assert f"VIRTUAL_ENV={python.removesuffix('/bin/python')}" in environment.split()
     assert python in (ROOT / "docs/ide.md").read_text()
 
 
