@@ -36,6 +36,8 @@ _SERVICE = """\
     #DISPLAY:
     #QT_X11_NO_MITSHM: 1
   #command: [serve-ssh, zsh]
+  # The container's name for itself, in the prompt too; without this line it is a number.
+  #hostname: {service}
   # Of this host's loopback alone: without 127.0.0.1 whoever reaches the host reaches the container.
   #ports:
     #- 127.0.0.1:8080:80
