@@ -120,6 +120,21 @@ def explain(request: Request, target: str = "", json: bool = False, audit: bool 
 
 
 @task
+def graph(
+    request: Request,
+    format: str = "svg",  # noqa: A002 - the option's name
+    target: str = "",
+    timeline: bool = False,
+) -> None:
+    """Draw the stages of a build with what becomes of each, or what ran when in the last one: `> graph.svg`."""
+    from cresset import picture
+
+    sys.stdout.write(
+        picture.draw(*project.load(request, needs_env=False), kind=format, target=target, by_time=timeline)
+    )
+
+
+@task
 def up(request: Request, train_name: str = "", progress: str = "auto", force: bool = False) -> None:
     """Start a fresh container of the image; what was changed in the former one is gone."""
     from cresset import display, ready
@@ -296,7 +311,7 @@ ns = Collection(
         logs,
         prune,
     ),
-    *(explain, wheels, matrix),
+    *(explain, graph, wheels, matrix),
 )
 for name, (members, doc, variants) in FAMILY.items():
     ns.add_task(family_task(name, *members, doc=doc))

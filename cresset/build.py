@@ -99,7 +99,8 @@ def build(
     log = record.with_suffix(".log") if record else None
     if record is None:
         console.print("No record of this build is kept: .cresset/builds cannot be written.")
-    with Progress(console=console, quiet=mode == "quiet", record=record, header=header, log=log) as progress:
+    pace = forecast.pace(outlook)
+    with Progress(console=console, quiet=mode == "quiet", record=record, header=header, log=log, pace=pace) as progress:
         exit_code = builder.bake(definition, feed=progress.feed)
     outcome = progress.outcome(exit_code)
     forecast.settle(outlook, outcome, name=name, console=console)

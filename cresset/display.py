@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cresset.errors import CressetError
 from cresset.live import WIDEST, Region, abridge, duration, label_width, rows
+from cresset.pace import Pace, words
 from cresset.progress import Build, Outcome
 from cresset.rawjson import Decoder, Event, Recorder
 from cresset.transcript import Transcript
@@ -67,6 +68,7 @@ class Progress:
         record: the file to write the events to; its folder is made.
         header: the first line of that file.
         log: the file to write the log to; its folder is made.
+        pace: what the steps took before.
         clock: seconds that only go forward.
     """
 
@@ -78,6 +80,7 @@ class Progress:
         record: Path | None = None,
         header: Mapping[str, object] | None = None,
         log: Path | None = None,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
@@ -88,6 +91,7 @@ class Progress:
         self._record = Recorder(record, header or {}) if record else None
         self._log = Transcript(log) if log else None
         self._log_path = log
+        self._pace = pace or Pace()
         self._build = Build(heard=self._hear)
         self._since: dict[str, float] = {}  # running vertices by our own clock: the daemon's may be another machine's
         self._pending: list[str] = []  # plain lines; those that no event follows tell of the failure
@@ -129,8 +133,9 @@ class Progress:
             if not self._live and not self._quiet and self._clock() - self._printed >= _HEARTBEAT:
                 for vertex, spent in self._running():
                     if spent >= _HEARTBEAT:
-                        words = ("" if vertex.label else vertex.text, "still running", vertex.activity)
-                        self._print(self._row(vertex.label, ": ".join(filter(None, words)), spent))
+                        running = ", ".join(filter(None, ("still running", words(self._pace.of(vertex, spent)))))
+                        said = ("" if vertex.label else vertex.text, running, vertex.activity)
+                        self._print(self._row(vertex.label, ": ".join(filter(None, said)), spent))
 
     def outcome(self, exit_code: int) -> Outcome:
         """End it: show the summary or the failure, complete record and log, return what the build came to."""
@@ -232,7 +237,8 @@ class Progress:
             width, height = self._console.size
             utf8 = self._console.encoding.startswith("utf")
             seconds = self._drawn - self._began
-            self._live.draw(rows(self._build, running, seconds, width=width, height=height, utf8=utf8))
+            shown = rows(self._build, running, seconds, width=width, height=height, utf8=utf8, pace=self._pace)
+            self._live.draw(shown)
 
     def _row(self, label: str, text: str, seconds: float) -> Text:
         column = label_width(self._build)

@@ -21,6 +21,7 @@ from cresset.history import Build
 from cresset.inputs import Image
 from cresset.live import duration
 from cresset.outlook import Outlook, look
+from cresset.pace import Expected, Pace
 from cresset.progress import Outcome
 from cresset.recovery import complete
 
@@ -96,6 +97,25 @@ def _plan(outlook: Outlook, name: str) -> Build:
 def header(outlook: Outlook | None, name: str) -> dict[str, object]:
     """Return what the first line of a build's record has to say, for `recover`."""
     return {"process": os.getpid(), "plan": history.as_data(_plan(outlook, name))} if outlook else {}
+
+
+def pace(outlook: Outlook | None) -> Pace:
+    """Return what the steps of a build took before."""
+    return Pace(
+        [
+            Expected(
+                stage=step.stage,
+                i=step.i,
+                name=step.key.fine or step.label,
+                # Copies and folders are a matter of seconds.
+                seconds=0.0 if verdict.seconds is None and step.keyword != "RUN" else verdict.seconds,
+                is_cached=verdict.state == "CACHED",
+                before=(*step.sources, *([] if step.parent is None else [step.parent])),
+            )
+            for verdict in (outlook.forecast.verdicts if outlook else ())
+            for step in (verdict.step,)
+        ]
+    )
 
 
 def settle(outlook: Outlook | None, outcome: Outcome, *, name: str, console: Console) -> None:

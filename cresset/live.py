@@ -12,6 +12,7 @@ from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from cresset.pace import Pace, share, words
 from cresset.progress import Build
 from cresset.vertex import Vertex
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 WIDEST = 120  # columns of a row; beyond, the eye loses it
 _ROOMY = 100  # columns from which a bar may be long
+_LEGIBLE = 16  # columns of what is done, below which a bar gives way to how long it still takes
+_PERCENT = 4
 
 
 class Region:
@@ -69,7 +72,14 @@ class Region:
 
 
 def rows(
-    build: Build, running: Sequence[tuple[Vertex, float]], seconds: float, *, width: int, height: int, utf8: bool
+    build: Build,
+    running: Sequence[tuple[Vertex, float]],
+    seconds: float,
+    *,
+    width: int,
+    height: int,
+    utf8: bool,
+    pace: Pace | None = None,
 ) -> Table:
     """Return the rows: as many as the screen holds, then how many more there are, then the whole build.
 
@@ -80,41 +90,56 @@ def rows(
         width: columns of the terminal.
         height: its lines; one is left for what is printed.
         utf8: the terminal takes any letter.
+        pace: what the steps took before.
     """
+    pace = pace or Pace()
+    column = max(min(label_width(build), width // 3), len("+99 more"))
+    inner = min(width, WIDEST) - column - 2 * 3 - 12
 
     def line(text: str, style: str = "") -> Text:
-
         text = text if utf8 else text.encode("ascii", errors="replace").decode()
         return Text(text, style=style, no_wrap=True, overflow="ellipsis" if utf8 else "crop")
 
-    def middle(text: str, fraction: float | None) -> Table | Text:
-        if fraction is None:
-            return line(text)
-
+    def middle(text: str, fraction: float | None, left: str, style: str = "") -> Table | Text:
+        if fraction is None and not left:
+            return line(text, style)
         long = 20 if width >= _ROOMY else 10
-        bar = ProgressBar(1.0, fraction, width=long, style="dim", complete_style="green", finished_style="green")
         parts = Table.grid(padding=(0, 1, 0, 0), expand=True)
         parts.add_column(ratio=1)
-        parts.add_column(width=long)
-        parts.add_column(width=4, justify="right")
-        # rounded down: 100% is the end
-        parts.add_row(line(text), bar, f"{int(fraction * 100)}%")
+        cells: list[Text | ProgressBar | str] = [line(text, style)]
+        if left:
+            parts.add_column(width=len(left))
+            cells.append(line(left, style or "dim"))
+        if fraction is not None:
+            if not left or inner - len(left) - long - _PERCENT - 3 >= _LEGIBLE:
+                parts.add_column(width=long)
+                bar = ProgressBar(
+                    1.0, fraction, width=long, style="dim", complete_style="green", finished_style="green"
+                )
+                cells.append(bar)
+            parts.add_column(width=_PERCENT, justify="right")
+            # rounded down: 100% is the end
+            cells.append(f"{int(fraction * 100)}%")
+        parts.add_row(*cells)
         return parts
 
     table = Table.grid(padding=(0, 3, 0, 0), expand=True)
     table.width = min(width, WIDEST)
-    table.add_column(width=max(min(label_width(build), width // 3), len("+99 more")))
+    table.add_column(width=column)
     table.add_column(ratio=1)
     table.add_column(width=12, justify="right")
     room = max(0, height - 2)
     shown = running if len(running) <= room else running[: max(0, room - 1)]
     for vertex, spent in shown:
-        text = vertex.activity or abridge(vertex.text)
-        table.add_row(line(vertex.label, "cyan"), middle(text, vertex.fraction), line(duration(spent, exact=False)))
+        left = pace.of(vertex, spent)
+        fraction = share(spent, left) if vertex.fraction is None else vertex.fraction
+        text = middle(vertex.activity or abridge(vertex.text), fraction, words(left))
+        table.add_row(line(vertex.label, "cyan"), text, line(duration(spent, exact=False)))
     if len(shown) < len(running):
         table.add_row(line(f"+{len(running) - len(shown)} more", "cyan"), "", "")
     done, total = build.steps
-    count = line(f"{done} of {total} steps" if total else "", "bold")
+    left = pace.whole(build.vertices, {vertex.digest: spent for vertex, spent in running})
+    count = middle(f"{done} of {total} steps" if total else "", share(seconds, left), words(left), "bold")
     table.add_row(line("build", "bold"), count, line(duration(seconds, exact=False), "bold"))
     return table
 

@@ -26,17 +26,29 @@ STAGES = [(recipe, stage) for recipe in RECIPES.values() for stage in recipe.sta
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
     {"credentials", "data", "errors", "hardware", "remedies"},
-    {"devices", "files", "forms", "host", "plain_yaml", "processes", "rawjson", "refusals", "shell_words"}
+    {"devices", "files", "forms", "host", "layout", "plain_yaml", "processes", "rawjson", "refusals", "shell_words"}
     | {"tree", "vertex"},
-    {"compose", "context", "engine", "history", "instructions", "progress", "settings", "steps", "wheels"},
+    {"compose", "context", "engine", "history", "instructions", "pace", "progress", "settings", "steps", "wheels"},
     {"bake", "causes", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements"}
     | {"transcript"},
-    {"combination", "configuration", "display", "explain", "findings", "inputs", "knowledge", "sources"},
-    {"bases", "doctor_engine", "doctor_host", "env_file", "family", "keys", "project", "recovery", "verdicts", "wish"},
-    {"availability", "choice", "doctor_versions", "outlook", "probes"},
+    {"combination", "configuration", "display", "explain", "findings", "inputs", "knowledge", "sources"} | {"timeline"},
+    {
+        "bases",
+        "doctor_engine",
+        "doctor_host",
+        "env_file",
+        "family",
+        "graph",
+        "keys",
+        "project",
+        "recovery",
+        "verdicts",
+        "wish",
+    },
+    {"availability", "choice", "doctor_versions", "drawing", "outlook", "probes"},
     {"doctor", "forecast", "gate", "pairings"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
-    {"build_family", "checkup", "command_line", "jupyter", "matrix", "ship"},
+    {"build_family", "checkup", "command_line", "jupyter", "matrix", "picture", "ship"},
     {"ready"},
     {"tasks"},
 )
