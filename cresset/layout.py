@@ -9,7 +9,7 @@ from itertools import pairwise
 Point = tuple[float, float]
 
 _SWEEPS = 24  # down and up, for the order
-_ROUNDS = 200  # down and up, for the places
+_ROUNDS = 80  # down and up, for the places
 _STRAIGHT = 3.0  # how much more it counts for each end of a piece that is no node
 _SLIM = 14.0  # the width that an arrow takes where it passes a layer
 

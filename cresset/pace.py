@@ -118,17 +118,17 @@ def words(left: Left) -> str:
     It is as exact as it can be meant: to ten seconds, to the minute, to ten minutes.
     """
     if left.last is not None:
-        return f"{duration(left.last, exact=False)} last time"
+        return f"{_round(left.last, to=0)} last time"
     if left.seconds is None or left.seconds < _WORTH_SAYING:
         return ""
     return f"{'at least ' if left.is_least else ''}{_round(left.seconds)} left"
 
 
-def _round(seconds: float) -> str:
+def _round(seconds: float, *, to: int = -1) -> str:
     if seconds < 55:  # noqa: PLR2004 - what would be 60 s is a minute
-        return f"{max(1, round(seconds)) if seconds < 10 else round(seconds, -1):.0f} s"  # noqa: PLR2004
-    minutes = max(1, round(seconds / 60))
+        return f"{max(1, round(seconds, to if seconds >= 10 else 0)):.0f} s"  # noqa: PLR2004
+    minutes = round(seconds / 60)
     if minutes < 60:  # noqa: PLR2004
-        return f"{minutes} min"
+        return f"{max(1, minutes)} min"
     hours, minutes = divmod(round(minutes, -1), 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"

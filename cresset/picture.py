@@ -34,8 +34,9 @@ def draw(resolved: Configuration, engine: Engine, *, target: str, kind: str, by_
             f"--format: {kind!r} is no way to draw a graph", f"choose one of: {', '.join(get_args(Format))}"
         )
     if kind != "mermaid" and sys.stdout and sys.stdout.isatty():
-        name = f"graph.{kind}"
-        raise CressetError("a picture is nothing to read on a terminal", f"write it to a file: invoke ... > {name}")
+        raise CressetError(
+            "a picture is nothing to read on a terminal", f"write it to a file: invoke graph ... > graph.{kind}"
+        )
     last = _last(resolved.service.name) if by_time or kind == "html" else None
     if by_time and kind != "html":
         if last is None:

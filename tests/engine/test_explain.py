@@ -9,6 +9,7 @@ import collections
 import json
 import os
 import random
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,6 +136,8 @@ def test_what_is_said_before_a_build_comes_and_is_counted(checkout: Checkout) ->
         rebuilt = {f"{one['stage']} {one['step']}" for one in foretold["steps"] if one["verdict"] == "REBUILD"}
         possible = rebuilt | {f"{one['stage']} {one['step']}" for one in foretold["steps"] if one["verdict"] == "MAYBE"}
         assert rebuilt <= set(checkout.executed()) <= possible
+        drawn = checkout.invoke("graph", "--timeline", "--format=mermaid").out
+        assert sorted(re.findall(r"^  (\S+ \d+/\d+) :", drawn, re.MULTILINE)) == checkout.executed()
         assert "nothing to do" in checkout.invoke("explain").out
         assert ": 0 wrong" in checkout.invoke("explain", "--audit").out
     finally:
@@ -160,6 +163,14 @@ def test_another_stage_can_be_asked_about(checkout: Checkout) -> None:
     assert "nothing to do" in checkout.invoke("explain", "--target", "dist").out
     assert "stage install: " in explained(checkout, "--target", "install")[0]
     assert checkout.invoke("explain", "--target", "none", check=False).code == 2
+
+
+def test_a_build_is_drawn(checkout: Checkout) -> None:
+    stages = checkout.invoke("graph").out
+    assert "<title>train: cached; " in stages
+    assert "built again" not in stages
+    changed = checkout.invoke("graph", "--format=mermaid", "--set", "PYTORCH_VERSION_TAG=v2.12.0").out
+    assert re.search(r'"fetch-wheels<br/>REBUILD, 1 step.*":::REBUILD', changed)
 
 
 def test_without_a_daemon_the_history_answers(checkout: Checkout) -> None:

@@ -14,6 +14,7 @@ from cresset import display, live
 from cresset.display import Progress
 from cresset.engine import Engine
 from cresset.errors import CressetError
+from cresset.pace import Expected, Pace
 from cresset.progress import Build
 from cresset.rawjson import Decoder
 from cresset.vertex import clean
@@ -34,10 +35,10 @@ def running(name: str, said: str = "") -> bytes:
     return vertex(name, **STARTED) + (log(name, said) if said else b"")
 
 
-def drawn(build: Build, *, width: int = 80, height: int = 24, utf8: bool = True) -> list[str]:
+def drawn(build: Build, *, width: int = 80, height: int = 24, utf8: bool = True, pace: Pace | None = None) -> list[str]:
     console = Console(file=StringIO(), width=width, color_system=None)
     shown = [(one, 65.0) for one in build.vertices.values() if one.is_running]
-    table = live.rows(build, shown, 125.9, width=width, height=height, utf8=utf8)
+    table = live.rows(build, shown, 125.9, width=width, height=height, utf8=utf8, pace=pace)
     return ["".join(segment.text for segment in row) for row in console.render_lines(table, pad=False)]
 
 
@@ -83,6 +84,35 @@ class TestRows:
         assert "…" in row
         assert "\x1b" not in row
         assert drawn(build, utf8=False)[0].isascii()
+
+
+def expected(stage: str, i: int, seconds: float | None, *before: int) -> Expected:
+    return Expected(stage=stage, i=i, name=f"{stage} {i}", seconds=seconds, before=before)
+
+
+class TestWhatIsLeft:
+    """Each has run for 65 s, the build for two minutes."""
+
+    BUILD = fed(vertex(BASE, **COMPLETED), running(TORCH), running(VISION), vertex("[train 1/1] RUN pip"))
+
+    @pytest.mark.parametrize(("width", "bars"), [(200, 20), (80, 10)])
+    def test_by_what_it_took(self, width: int, bars: int) -> None:
+        steps = [expected("build-torch", 3, 260.0), expected("build-vision", 1, 30.0), expected("train", 1, 190.0, 0)]
+        torch, vision, build = drawn(self.BUILD, width=width, pace=Pace(steps))
+        assert re.search(r"RUN make --jobs +3 min left ━+\S* +25% +1 min 05 s", torch)
+        assert torch.count("━") == bars // 4
+        assert re.search(r"RUN make +30 s last time +1 min 05 s", vision)
+        assert "%" not in vision + build
+        assert re.search(r"1 of 4 steps +at least 6 min left", build)
+
+    def test_the_build_has_a_share_where_all_of_it_is_known(self) -> None:
+        steps = [expected("build-torch", 3, 260.0), expected("build-vision", 1, 70.0), expected("train", 1, 183.0, 0)]
+        assert re.search(r"1 of 4 steps +6 min left ━+\S* +24% +2 min 05 s", drawn(self.BUILD, pace=Pace(steps))[-1])
+
+    def test_a_narrow_terminal_has_room_for_words_rather_than_bars(self) -> None:
+        row = drawn(fed(running(TORCH, "[30/120] Building CXX object")), width=62, pace=Pace())[0]
+        assert "━" not in row
+        assert re.search(r"\[30/120\] Bui\S* 3 min left +25%", row)
 
 
 class TestFractions:

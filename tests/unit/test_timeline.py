@@ -1,0 +1,81 @@
+"""When the steps of a recorded build ran, and what its end had to wait for."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from cresset import drawing, timeline
+from cresset.rawjson import Decoder
+from cresset.timeline import Timeline
+from tests.unit.streams import SAMPLES, line
+
+HEADER = {"started": "20260102T030405Z", "image": "cresset:cpu", "service": "cpu"}
+
+
+def ran(name: str, start: int, end: int, *inputs: str, **more: object) -> bytes:
+    times = {key: f"2026-01-02T03:04:{at:02}Z" for key, at in (("started", start), ("completed", end))}
+    return line(vertexes=[{"digest": name, "name": name, "inputs": inputs, **times, **more}])
+
+
+def cached(name: str, *inputs: str) -> bytes:
+    return ran(name, 0, 0, *inputs, cached=True)
+
+
+def read(*chunks: bytes) -> Timeline | None:
+    return timeline.read(HEADER, [item for item in Decoder().feed(b"".join(chunks)) if isinstance(item, dict)])
+
+
+def critical(*chunks: bytes) -> list[str]:
+    found = read(*chunks)
+    assert found
+    return [bar.label or bar.text for bar in found.bars if bar.is_critical]
+
+
+A, B, C, D = "[a 1/1] RUN a", "[b 1/1] RUN b", "[c 1/1] RUN c", "[d 1/1] RUN d"
+
+
+def test_the_end_had_to_wait_for_the_latest_of_each() -> None:
+    assert critical(ran(A, 0, 10), ran(B, 0, 4), ran(C, 10, 12, A, B), ran(D, 4, 9, B)) == ["a 1/1", "c 1/1"]
+
+
+def test_what_ran_at_the_same_time_is_not_waited_for() -> None:
+    assert critical(ran(A, 0, 10), ran(B, 0, 11), ran(C, 10, 12, A)) == ["a 1/1", "c 1/1"]
+
+
+def test_one_waits_through_what_was_cached() -> None:
+    assert critical(ran(A, 0, 10), cached(B, A), ran(C, 10, 12, B)) == ["a 1/1", "c 1/1"]
+
+
+def test_the_export_waits_for_all() -> None:
+    found = critical(ran(A, 0, 10), ran(B, 0, 4), ran("exporting to image", 10, 15))
+    assert found == ["a 1/1", "exporting to image"]
+
+
+def test_a_build_that_executed_nothing_has_none() -> None:
+    assert read(cached(A), ran("exporting to image", 1, 2)) is None
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_recording(name: str) -> None:
+    found = read(SAMPLES[name])
+    if found is None:
+        assert name.startswith(("cancelled", "missing", "syntax", "pull", "interrupted"))
+        return
+    assert found.began == "2026-01-02 03:04"
+    assert [bar.start for bar in found.bars] == sorted(bar.start for bar in found.bars)
+    assert all(0 <= bar.start <= bar.end <= found.seconds for bar in found.bars)
+    waits = [bar for bar in found.bars if bar.is_critical]
+    assert waits
+    assert waits[-1].end == max(bar.end for bar in found.bars)
+    # One after the other: nothing waits for what has not ended.
+    assert all(one.end <= other.start + 0.01 for one, other in itertools.pairwise(waits))
+    assert drawing.draw_timeline(found).count('class="bar') == len(found.bars)
+    assert drawing.write_gantt(found).count(":crit, ") == len(waits)
+
+
+def test_a_recording_with_steps_has_each_of_them() -> None:
+    found = read(SAMPLES["mixed-0.29"])
+    assert found
+    assert found.cached + sum(bool(bar.label) for bar in found.bars) == 10
