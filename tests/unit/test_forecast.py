@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cresset import explain, files, forecast, history, processes, recovery
+from cresset import explain, files, forecast, history, processes, progress, recovery
 from cresset.causes import Cause
 from cresset.errors import CressetError
 from cresset.explain import Forecast, Verdict
@@ -77,6 +77,17 @@ def test_a_build_is_remembered_with_its_times() -> None:
         ("fine 2", 2.0, True),
     ]
     assert build.wrong == []
+
+
+def test_a_running_build_is_measured_by_what_is_foretold() -> None:
+    state = progress.Build()
+    state.update({"vertexes": [{"digest": "1", "name": "[one 1/2] RUN", "started": "2026-01-01T00:00:00Z"}]})
+    state.update({"vertexes": [{"digest": "2", "name": "[one 2/2] RUN"}]})
+    chain = replace(outlook(50.0).forecast.verdicts[1], step=replace(step(2), parent=0))
+    told = outlook(50.0)
+    told = replace(told, forecast=Forecast(verdicts=(told.forecast.verdicts[0], chain)))
+    assert forecast.pace(told).whole(state.vertices, {"1": 20.0}).seconds == 80.0
+    assert forecast.pace(None).whole(state.vertices, {"1": 20.0}).seconds is None
 
 
 def test_no_password_is_remembered() -> None:

@@ -109,6 +109,15 @@ class TestWhatIsLeft:
         steps = [expected("build-torch", 3, 260.0), expected("build-vision", 1, 70.0), expected("train", 1, 183.0, 0)]
         assert re.search(r"1 of 4 steps +6 min left ━+\S* +24% +2 min 05 s", drawn(self.BUILD, pace=Pace(steps))[-1])
 
+    def test_a_log_says_it_in_a_silence(self) -> None:
+        out, clock = StringIO(), Clock()
+        pace = Pace([expected("build-torch", 3, 220.0)])
+        progress = Progress(console=Console(file=out, width=100), clock=clock, pace=pace)
+        progress.feed(running(TORCH))
+        clock.now += 40
+        progress.tick()
+        assert "build-torch 3/4   still running, 3 min left " in out.getvalue()
+
     def test_a_narrow_terminal_has_room_for_words_rather_than_bars(self) -> None:
         row = drawn(fed(running(TORCH, "[30/120] Building CXX object")), width=62, pace=Pace())[0]
         assert "━" not in row
