@@ -82,7 +82,8 @@ def draw_timeline(timeline: Timeline) -> str:
     top = 94.0
     bottom = top + len(timeline.bars) * _ROW
     waits = sum(bar.end - bar.start for bar in timeline.bars if bar.is_critical)
-    title = f"{timeline.name}, built at {timeline.began} UTC in {duration(timeline.seconds)}"
+    ended = "failed after" if any(bar.failed for bar in timeline.bars) else "built in"
+    title = f"{timeline.name}, {timeline.began} UTC, {ended} {duration(timeline.seconds)}"
     parts = [
         _text(_MARGIN, 34, title, "ink bold head"),
         _text(_MARGIN, 58, _summarize(timeline, waits), "pale small"),
