@@ -29,7 +29,7 @@ class Cause:
 class Before:
     """The steps as they were when each stage was last built."""
 
-    def __init__(self, builds: Sequence[Build], choices: Mapping[str, str]) -> None:
+    def __init__(self, builds: Sequence[Build], target: str, choices: Mapping[str, str]) -> None:
         self._stages: dict[str, list[Past]] = {}
         self.texts: dict[str, Sequence[str]] = {}
         self._pairs: dict[str, dict[int, Past]] = {}
@@ -40,8 +40,8 @@ class Before:
                 stages.setdefault(past.stage, []).append(past)
             self._stages |= stages
             self.texts |= build.texts
-        last = builds[-1].choices if builds else {}
-        # What brings in stages that there were none of.
+        last = next((build.choices for build in reversed(builds) if build.target == target), {})
+        # What brings in stages that there were none of when this target was last built.
         self.chosen = ", ".join(
             f"ARG {name} {last[name] or '(empty)'} → {value or '(empty)'}"
             for name, value in choices.items()

@@ -10,6 +10,7 @@ from cresset.causes import Before, Cause, find_cause
 from cresset.history import Build, Past, seen
 from cresset.steps import Step
 
+CACHED_AFTER_ALL = "was foretold REBUILD and was cached"
 State = Literal["CACHED", "REBUILD", "MAYBE"]
 
 
@@ -74,6 +75,7 @@ def foretell(
     builds: Sequence[Build],
     *,
     texts: Mapping[str, Sequence[str]] | None = None,
+    target: str = "",
     choices: Mapping[str, str] | None = None,
     is_complete: bool = True,
 ) -> Forecast:
@@ -83,6 +85,7 @@ def foretell(
         steps: of `keys.compute`.
         builds: those of this builder, the oldest first.
         texts: requirement files as they are now, to say which line of one has changed.
+        target: the stage that is built.
         choices: the arguments that choose stages.
         is_complete: whether no other build is known of.
     """
@@ -94,7 +97,7 @@ def foretell(
     for past in (past for build in builds for past in build.steps):
         shapes.setdefault(past.loose, set()).add(past.shape)
     times = {past.fine: past.seconds for build in builds for past in build.steps if past.seconds is not None}
-    before = Before(builds, choices or {})
+    before = Before(builds, target, choices or {})
     verdicts: list[Verdict] = []
     for index, step in enumerate(steps):
         key, former = step.key, before.find(steps, index)
@@ -128,7 +131,7 @@ def judge(forecast: Forecast, executed: Mapping[tuple[str, int], float]) -> tupl
         if verdict.state == "CACHED" and (step.stage, step.i) in executed:
             wrong.append(f"{step.label} was foretold CACHED and was executed")
         elif verdict.state == "REBUILD" and _name(step) not in ran:
-            wrong.append(f"{step.label} was foretold REBUILD and was cached")
+            wrong.append(f"{step.label} {CACHED_AFTER_ALL}")
     return tuple(wrong)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 
@@ -134,8 +135,17 @@ def settle(outlook: Outlook | None, outcome: Outcome, *, name: str, console: Con
     executed = {(step.stage, step.i): step.seconds or 0.0 for step in build.steps if step.executed}
     wrong = explain.judge(outlook.forecast, executed) if not outcome.exit_code else None
     history.append(replace(build, wrong=wrong, is_pruned=explain.is_pruned(outlook.forecast, executed)))
-    for line in wrong or ():
-        console.print(Text(f"Not as foretold: {line}"), soft_wrap=True)
+    for line in _summarize(wrong or ()):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _summarize(wrong: Sequence[str]) -> list[str]:
+    """Return what came otherwise in lines for a person: what was cached after all is good news, and one line."""
+    lines = [f"Not as foretold: {line}" for line in wrong if not line.endswith(explain.CACHED_AFTER_ALL)]
+    if cached := len(wrong) - len(lines):
+        steps = "1 step was" if cached == 1 else f"{cached} steps were"
+        lines.append(f"{steps} in the cache that this checkout has not built: another one has")
+    return lines
 
 
 def _has_secret(image: Image) -> bool:

@@ -106,7 +106,12 @@ def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: 
     choices = {name: mask(value) for name, value in inputs.choices(resolved.recipe, arguments).items()}
     return Outlook(
         forecast=explain.foretell(
-            steps, builds, texts=texts, choices=choices, is_complete=made <= {build.result for build in builds}
+            steps,
+            builds,
+            texts=texts,
+            target=product.target,
+            choices=choices,
+            is_complete=made <= {build.result for build in builds},
         ),
         name=product.name,
         target=product.target,

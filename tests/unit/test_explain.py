@@ -316,6 +316,20 @@ def test_an_argument_that_chooses_stages_is_the_cause_of_new_ones() -> None:
     assert verdicts.describe(forecast, "image")[1].startswith("ARG MODE a → b, first seen by RUN")
 
 
+def test_an_argument_that_chose_stages_of_another_target_is_no_cause() -> None:
+    text = "ARG MODE=a\nFROM debian AS with-a\nRUN a\nFROM with-${MODE} AS one\nFROM debian AS two\nRUN b"
+    past = replace(built(steps(text, target="one")), target="one", choices={"MODE": "z"})
+    forecast = explain.foretell(steps(text, target="two"), [past], target="two", choices={"MODE": "a"})
+    assert verdicts.describe(forecast, "image")[1].startswith("not built before, first seen by RUN")
+
+
+def test_a_time_that_is_not_known_of_every_step_is_the_least() -> None:
+    text = "FROM debian AS one\nARG A\nRUN one\nFROM one AS two\nRUN two"
+    past = built(steps(text, target="one", A="1"), one=7.0)
+    said = verdicts.describe(explain.foretell(steps(text, A="2"), [past]), "image")[0]
+    assert said == "image: 2 steps will be executed, at least 7.0 s if it takes what it took"
+
+
 def test_what_a_pruned_builder_had_is_no_longer_certain() -> None:
     text = "FROM debian AS one\nRUN a\nFROM debian AS two\nRUN b"
     one, both = steps(text, target="one"), steps(text)

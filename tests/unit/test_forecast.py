@@ -104,6 +104,12 @@ def test_of_a_failed_build_what_came_to_a_result_is_remembered() -> None:
     assert build.wrong is None
 
 
+def test_what_was_cached_after_all_is_one_line_and_counted() -> None:
+    said = settle(outlook(), outcome())
+    assert said == "2 steps were in the cache that this checkout has not built: another one has\n"
+    assert len(history.read()[0].wrong or ()) == 2
+
+
 def test_what_was_foretold_wrongly_is_said_and_counted() -> None:
     assert (
         settle(outlook(state="CACHED"), outcome(2)) == "Not as foretold: one 2/2 was foretold CACHED and was executed\n"
