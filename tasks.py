@@ -17,6 +17,7 @@ from rich.console import Console
 from cresset import container, project
 from cresset.command_line import console, refuse_misspelt_task, task, whole_number
 from cresset.configuration import Request
+from cresset.errors import CressetError
 
 if TYPE_CHECKING:
     from cresset.matrix import Case
@@ -201,10 +202,20 @@ def logs(request: Request, follow: bool = False) -> None:
 
 
 @task
-def prune(request: Request, yes: bool = False) -> None:
+def prune(
+    request: Request, yes: bool = False, store: bool = False, older_than: str = "", larger_than: str = ""
+) -> None:
     """Remove what this checkout left behind: unnamed images, stopped containers, old build records."""
+    from cresset import store as stores
     from cresset import upkeep
 
+    older, larger = stores.age(older_than), stores.size(larger_than)
+    if store:
+        _, engine = project.load(request, needs_env=False)
+        upkeep.prune_store(engine, console=console, yes=yes, older=older, larger=larger)
+        return
+    if older_than or larger_than:
+        raise CressetError("--older-than and --larger-than choose from the store", "add --store, or leave them out")
     upkeep.prune(*project.load(request), console=console, yes=yes)
 
 

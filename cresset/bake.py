@@ -25,6 +25,7 @@ class Product:
         arguments: those that are not as the service has them.
         contexts: named contexts in addition.
         folder: where the stage's files go instead of an image; empty for an image.
+        labels: the image's, besides Compose's own.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Product:
     arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def product_of(service: Service) -> Product:
@@ -63,6 +65,7 @@ def define(model: Model, service: Service, product: Product, *, compose_version:
             "com.docker.compose.project": model.project,
             "com.docker.compose.service": service.name,
             "com.docker.compose.version": compose_version,
+            **product.labels,
         },
         "output": [f"type=local,{_field(f'dest={product.folder}')}" if product.folder else "type=docker"],
     }

@@ -19,6 +19,7 @@ from cresset import (
     forecast,
     gate,
     host,
+    keeping,
     knowledge,
     remedies,
     requirements,
@@ -76,18 +77,19 @@ def build(
         forced = gate.before_build(resolved, engine, product, console=console, force=force, quiet=mode == "quiet")
     if "dist" not in product.contexts:
         product = _with_commits(resolved, product, console=console)
-    definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
     builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
     if mode != "quiet" and not engine.dry_run:
         console.print(Text(f"Building {product.name}"))
     root = "" if engine.dry_run else _check_disk(resolved, product, engine, console=console, quiet=mode == "quiet")
     failure = f"the build of {product.name} failed"
-    outlook = (
-        None if engine.dry_run else forecast.announce(resolved, product, engine, console=console, quiet=mode == "quiet")
-    )
+    is_quiet = mode == "quiet" or engine.dry_run
+    outlook = forecast.announce(resolved, product, engine, console=console, quiet=is_quiet)
+    product = forecast.taking(product, outlook)
+    definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
     if engine.dry_run or mode in {"plain", "tty"}:
         if exit_code := builder.bake(definition, progress="auto" if mode == "quiet" else mode):
             raise CressetError(failure, code=exit_code)
+        keeping.keep(resolved, builder, product, outlook, outcome=None, console=console)
         return None
     started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     record = files.new_record(f"{started}-{service.name}")
@@ -113,6 +115,7 @@ def build(
         if known:
             raise CressetError(f"{failure}: {known.name}", known.text, code=exit_code)
         raise CressetError(failure, code=exit_code)
+    keeping.keep(resolved, builder, product, outlook, outcome=outcome, console=console, quiet=is_quiet)
     return outcome
 
 

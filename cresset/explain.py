@@ -114,6 +114,25 @@ def foretell(
     return Forecast(verdicts=tuple(verdicts), is_known=bool(builds), is_complete=is_complete)
 
 
+def took(forecast: Forecast, stages: Collection[str], executed: Mapping[tuple[str, int], float]) -> float | None:
+    """Return the seconds that stages take where nothing is cached, side by side where they can; None if never seen.
+
+    Args:
+        forecast: what was foretold, with the times of earlier builds.
+        stages: their names.
+        executed: the steps that BuildKit has executed since, by stage and number, with their seconds.
+    """
+    verdicts = tuple(
+        replace(
+            one,
+            state="REBUILD" if one.step.stage in stages else "CACHED",
+            seconds=executed.get((one.step.stage, one.step.i), one.seconds),
+        )
+        for one in forecast.verdicts
+    )
+    return replace(forecast, verdicts=verdicts).seconds or None
+
+
 def judge(forecast: Forecast, executed: Mapping[tuple[str, int], float]) -> tuple[str, ...]:
     """Return what came otherwise than was foretold, a line each.
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from rich.console import Console
 from rich.text import Text
 
-from cresset import explain, history, verdicts
+from cresset import explain, history, store, verdicts
 from cresset.bake import Product
 from cresset.configuration import Configuration
 from cresset.credentials import mask
@@ -44,15 +44,29 @@ def announce(
     outlook = None
     with suppress(CressetError, OSError, ValueError, LookupError):
         outlook = look(resolved, product, engine)
-    if outlook is None or quiet or not outlook.forecast.pending or not outlook.forecast.is_known:
+    if outlook is None or quiet:
         return outlook
-    lines = verdicts.describe(outlook.forecast, outlook.name)
+    if not outlook.forecast.pending or not outlook.forecast.is_known:
+        if outlook.kept and not outlook.forecast.is_known:
+            console.print(Text(store.about(outlook.kept)), soft_wrap=True)
+        return outlook
+    lines = _describe(outlook)
     for line in lines[:_SHOWN]:
         console.print(Text(line), soft_wrap=True)
     if len(lines) > _SHOWN:
         console.print(Text("... `invoke explain` has the rest"))
     _confirm(outlook, console=console)
     return outlook
+
+
+def taking(product: Product, outlook: Outlook | None) -> Product:
+    """Return the product, made with what the store has of it."""
+    return replace(product, contexts={**product.contexts, **outlook.contexts}) if outlook else product
+
+
+def _describe(outlook: Outlook) -> list[str]:
+    taken = store.about(outlook.kept) if outlook.kept else ""
+    return verdicts.describe(outlook.forecast, outlook.name, taken)
 
 
 def _confirm(outlook: Outlook, *, console: Console) -> None:
@@ -97,7 +111,10 @@ def _plan(outlook: Outlook, name: str) -> Build:
 
 def header(outlook: Outlook | None, name: str) -> dict[str, object]:
     """Return what the first line of a build's record has to say, for `recover`."""
-    return {"process": os.getpid(), "plan": history.as_data(_plan(outlook, name))} if outlook else {}
+    taken = {"store": outlook.shelf} if outlook and outlook.kept else {}
+    if not outlook or not outlook.forecast.verdicts:
+        return {**taken}
+    return {"process": os.getpid(), "plan": history.as_data(_plan(outlook, name)), **taken}
 
 
 def pace(outlook: Outlook | None) -> Pace:
@@ -168,7 +185,8 @@ def audit(*, console: Console) -> None:
 def tell(outlook: Outlook, *, console: Console, as_json: bool = False) -> None:
     """Show all that is foretold."""
     if as_json:
-        print(json.dumps(verdicts.as_data(outlook.forecast, outlook.name), indent=2))
+        taken = store.as_data(outlook.kept) if outlook.kept else None
+        print(json.dumps({**verdicts.as_data(outlook.forecast, outlook.name), "store": taken}, indent=2))
     else:
-        for line in verdicts.describe(outlook.forecast, outlook.name):
+        for line in _describe(outlook):
             console.print(Text(line), soft_wrap=True)

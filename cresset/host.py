@@ -285,6 +285,11 @@ def builder() -> str:
     return os.environ.get("BUILDX_BUILDER") or _of_docker("buildx/current", "Name") or "default"
 
 
+def builds_in_engine() -> bool:
+    """Return whether that builder is the engine itself, and so finds the engine's images; buildx writes others down."""
+    return not (hardware.docker_folder() / "buildx" / "instances" / builder()).exists()
+
+
 def engine_context() -> str:
     """Return how docker is told where its engine is: an address or the name of a context; empty for the usual one."""
     given = os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT")

@@ -11,6 +11,7 @@ from typing import Any
 from cresset import dockerfile
 from cresset.dockerfile import Dockerfile, expand, used
 from cresset.instructions import Instruction
+from cresset.steps import Key
 from cresset.tree import Folder, digest
 
 SHELL = ("/bin/sh", "-c")
@@ -27,6 +28,7 @@ class Image:
         user: who runs its commands.
         folder: where they begin.
         shell: what reads them.
+        made: what the stage that it takes the place of is known by; None for any other image.
     """
 
     reference: str
@@ -35,6 +37,7 @@ class Image:
     user: str = ""
     folder: str = "/"
     shell: tuple[str, ...] = SHELL
+    made: Key | None = None
 
 
 def read_image(reference: str, raw: Mapping[str, Any]) -> Image:

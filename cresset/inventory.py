@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cresset.engine import Engine
@@ -105,6 +106,18 @@ def images(engine: Engine, project: str) -> list[Image]:
     return sorted(images, key=lambda image: image.created, reverse=True)
 
 
+def named(engine: Engine, repository: str) -> list[tuple[list[str], Mapping[str, Any]]]:
+    """Return the images whose names begin with a repository: those names, and what the engine says of the image.
+
+    Raises:
+        CressetError: no daemon answers.
+    """
+    engine.ready()
+    with _connected() as client:
+        found = client.images.list(name=repository)
+    return [([tag for tag in image.tags if tag.startswith(f"{repository}:")], image.attrs) for image in found]
+
+
 def usage(engine: Engine, project: str) -> Usage:
     """Return what takes up the disk, as the engine's `/system/df` has it.
 
@@ -126,6 +139,16 @@ def remove_container(identifier: str) -> str:
     """
     with _connected() as client:
         return _refusal(lambda: client.api.remove_container(identifier))
+
+
+def remove_names(names: Sequence[str]) -> str:
+    """Remove an image's names, with the last one the image, and return why it stays; empty where it does not.
+
+    Raises:
+        CressetError: no daemon answers any more.
+    """
+    with _connected() as client:
+        return next(filter(None, (_refusal(partial(client.images.remove, name)) for name in names)), "")
 
 
 def remove_image(identifier: str) -> str:

@@ -32,6 +32,23 @@ def compute(inputs: Inputs) -> tuple[Step, ...]:
     return tuple(_Builder(inputs).run())
 
 
+def identify(inputs: Inputs) -> tuple[Key, str]:
+    """Return what the target is known by, and a name for all that it is made of.
+
+    The name is one on every builder and in every checkout, and says nothing of what only the engine knows. It is empty
+    where something that counts cannot be known beforehand.
+
+    Raises:
+        CressetError: the Dockerfile cannot be expanded with these arguments.
+    """
+    builder = _Builder(inputs)
+    builder.run()
+    last = builder.states[max(builder.states)]
+    key = last.place.key
+    # What the stage's labels say counts too: whoever takes the image reads them.
+    return key, digest(key.fine, last.environment, sorted(inputs.platform.items())) if key.fine else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _State:
     """A stage, as far as it has come."""
@@ -120,7 +137,7 @@ class _Builder:
     def _on_image(self, image: Image) -> _State:
         name = digest("image", image.identity or image.reference)
         return _State(
-            place=Place(key=Key(fine=name, coarse=name, loose=name)),
+            place=Place(key=image.made or Key(fine=name, coarse=name, loose=name)),
             environment=image.environment or (("PATH", _PATH),),
             user=image.user,
             folder=image.folder or "/",

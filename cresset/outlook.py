@@ -6,11 +6,11 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cresset import explain, files, history, host, inputs, keys
+from cresset import dockerfile, explain, files, history, host, inputs, keys, requirements, store
 from cresset.bake import Product
 from cresset.configuration import Configuration
 from cresset.context import DiskFolder, Memory
@@ -21,6 +21,7 @@ from cresset.explain import Forecast
 from cresset.history import Build
 from cresset.inputs import Image, Inputs
 from cresset.recovery import recover
+from cresset.store import Kept
 from cresset.tree import Folder
 
 _IMAGE = "docker-image://"
@@ -40,6 +41,9 @@ class Outlook:
         texts: the requirement files as they are.
         choices: the arguments that choose stages.
         images: what it is built from.
+        shelf: the store's name for what this build compiles; empty where that is nothing.
+        kept: the image of that name, where there is one and it is taken.
+        contexts: what it takes the place of.
     """
 
     forecast: Forecast
@@ -50,6 +54,9 @@ class Outlook:
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Image] = field(default_factory=dict)
+    shelf: str = ""
+    kept: Kept | None = None
+    contexts: Mapping[str, str] = field(default_factory=dict)
 
 
 def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: bool = False) -> Outlook:
@@ -89,18 +96,18 @@ def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: 
         name: images.get(place.reference, place) if isinstance(place, Image) else place
         for name, place in places.items()
     }
-    steps = keys.compute(
-        Inputs(
-            recipe=resolved.recipe,
-            target=product.target,
-            arguments=arguments,
-            context=DiskFolder(Path(build["context"]), dockerfile=resolved.service.dockerfile, memory=memory),
-            contexts=contexts,
-            images=images,
-            platform=inputs.platform_of(platform.machine()),
-            links=not builder.endswith(" overlay2"),
-        )
+    everything = Inputs(
+        recipe=resolved.recipe,
+        target=product.target,
+        arguments=arguments,
+        context=DiskFolder(Path(build["context"]), dockerfile=resolved.service.dockerfile, memory=memory),
+        contexts=contexts,
+        images=images,
+        platform=inputs.platform_of(platform.machine()),
+        links=not builder.endswith(" overlay2"),
     )
+    shelf, kept, replaced = _find_kept(everything, engine)
+    steps = keys.compute(replace(everything, contexts={**contexts, **replaced}))
     memory.keep()
     texts = _read_texts({name for step in steps for name in step.files})
     choices = {name: mask(value) for name, value in inputs.choices(resolved.recipe, arguments).items()}
@@ -120,7 +127,37 @@ def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: 
         texts=texts,
         choices=choices,
         images=images,
+        shelf=shelf,
+        kept=kept,
+        contexts={name: f"{_IMAGE}{image.reference}" for name, image in replaced.items()},
     )
+
+
+def _find_kept(everything: Inputs, engine: Engine) -> tuple[str, Kept | None, dict[str, Image]]:
+    """Return where the store has what is compiled, or is to have it; what it has; and the stages that this replaces."""
+    if not _compiles(everything):
+        return "", None, {}
+    key, name = keys.identify(replace(everything, target=store.STAGE))
+    shelf = store.reference(name) if name else ""
+    found = engine.inspect_images([shelf]) if shelf and host.builds_in_engine() else {}
+    if not found:
+        return shelf, None, {}
+    image = Image(reference=shelf, made=key)
+    without = dockerfile.needed(
+        everything.recipe, everything.target, everything.arguments, replaced={*everything.contexts, store.STAGE}
+    )
+    # The build stages' base image need not be there: BuildKit would look for it, though it runs none of them.
+    bases = {"build-python"} - {stage.name for stage in without}
+    return shelf, store.read([shelf], found[shelf]), dict.fromkeys([store.STAGE, *bases], image)
+
+
+def _compiles(everything: Inputs) -> bool:
+    """Return whether anything is compiled for the target: PyTorch, or packages against it."""
+    stages = dockerfile.needed(everything.recipe, everything.target, everything.arguments, replaced=everything.contexts)
+    names = {stage.name for stage in stages} - everything.contexts.keys()
+    if store.STAGE not in names:
+        return False
+    return "build-torch" in names or any(requirements.lines(files.read("reqs/pip-build.requirements.txt") or ""))
 
 
 def _read_context(name: str, place: str, memory: Memory) -> Folder | Image:

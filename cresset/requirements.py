@@ -106,6 +106,11 @@ def check_compiled(text: str, name: str) -> None:
             )
 
 
+def lines(text: str) -> Iterator[str]:
+    """Yield what a requirement file asks for, comments left out."""
+    return (line for _, line in _logical_lines(text))
+
+
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield what stands in each line and in those that continue it, without comments, and the first one's number.
 

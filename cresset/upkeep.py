@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from rich import filesize
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cresset import files, inventory
+from cresset import files, inventory, store
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.errors import CressetError
@@ -20,6 +21,7 @@ from cresset.inventory import Container, UnnamedImage, Usage
 from cresset.rawjson import Record, records
 
 _KEPT_RECORDS = 3
+_WITHOUT = "Without it, the next build compiles what the build cache has lost."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +71,46 @@ def prune(resolved: Configuration, engine: Engine, *, console: Console, yes: boo
     console.print(table)
     _say(console, about_total(left))
     _say(console, about_cache(usage.cache, images=bool(left.images)))
-    if engine.dry_run:
+    _ask(lambda: _remove(left, console=console), engine, console=console, yes=yes, again="invoke prune")
+
+
+def prune_store(engine: Engine, *, console: Console, yes: bool, older: timedelta | None, larger: float | None) -> None:
+    """Show what this host has kept of compiles, and remove it if the person agrees.
+
+    Args:
+        engine: where to look; a dry run only shows.
+        console: where the list goes.
+        yes: the person agrees beforehand.
+        older: only what was compiled longer ago.
+        larger: only what has more bytes.
+
+    Raises:
+        CressetError: no daemon answers, nothing could be removed, or the person interrupts.
+    """
+    everything = [store.read(names, raw) for names, raw in inventory.named(engine, store.REPOSITORY)]
+    chosen = store.choose(everything, now=datetime.now(timezone.utc), older=older, larger=larger)
+    if not chosen:
+        others = f" that is as old and as large ({len(everything)} are there)" if everything else ""
+        _say(console, f"The store holds nothing{others}.")
         return
-    if not yes and not _has_terminal():
-        _say(console, "To remove these, add --yes.")
-        return
-    try:
-        if yes or _agrees():
-            _remove(left, console=console)
-        else:
-            _say(console, "Everything stays.")
-    except KeyboardInterrupt:
-        raise CressetError("interrupted", "what was not yet removed stays: see `invoke prune`", code=130) from None
+    _say(console, "Kept of what was compiled on this host, by whatever checkout:")
+    table = Table.grid(padding=(0, 2))
+    for justify in ("left", "right", "left", "left"):
+        table.add_column(justify=justify, overflow="fold")
+    for one in chosen:
+        what, when, project = store.row(one)
+        table.add_row(*map(Text, (f"  {what}", filesize.decimal(one.size), when, project)))
+    console.print(table)
+    size = filesize.decimal(sum(one.size for one in chosen))
+    _say(console, f"Together {size}, of which the build cache and other images may hold a part. {_WITHOUT}")
+
+    def remove() -> None:
+        removed = sum(
+            _report(f"image {one.references[0]}", inventory.remove_names(one.references), console) for one in chosen
+        )
+        _conclude(removed, len(chosen), console=console, again="invoke prune --store")
+
+    _ask(remove, engine, console=console, yes=yes, again="invoke prune --store")
 
 
 def choose(usage: Usage, *, project: str, records: Sequence[Record]) -> Leftovers:
@@ -117,6 +147,22 @@ def about_cache(size: int, *, images: bool) -> str:
     return f"{stays}`docker builder prune` would free {filesize.decimal(size)} of build cache now, for all projects."
 
 
+def _ask(remove: Callable[[], None], engine: Engine, *, console: Console, yes: bool, again: str) -> None:
+    """Remove what was shown, if the person agrees."""
+    if engine.dry_run:
+        return
+    if not yes and not _has_terminal():
+        _say(console, "To remove these, add --yes.")
+        return
+    try:
+        if yes or _agrees():
+            remove()
+        else:
+            _say(console, "Everything stays.")
+    except KeyboardInterrupt:
+        raise CressetError("interrupted", f"what was not yet removed stays: see `{again}`", code=130) from None
+
+
 def _agrees() -> bool:
     try:
         return input("Remove these? [y/N] ").strip().lower() in {"y", "yes"}
@@ -136,8 +182,12 @@ def _remove(left: Leftovers, *, console: Console) -> None:
     for record in left.records:
         removed += _report(f"record {record.paths[0].name}", _unlink(*record.paths), console)
     number = len(left.containers) + len(left.images) + len(left.records)
+    _conclude(removed, number, console=console, again="invoke prune")
+
+
+def _conclude(removed: int, number: int, *, console: Console, again: str) -> None:
     if not removed:
-        raise CressetError(f"none of these {number} could be removed", "mend what is said above, then: invoke prune")
+        raise CressetError(f"none of these {number} could be removed", f"mend what is said above, then: {again}")
     _say(console, f"Removed {removed} of {number}.")
 
 

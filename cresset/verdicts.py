@@ -59,10 +59,17 @@ def group(forecast: Forecast) -> list[Group]:
     return sorted(groups, key=lambda one: -one.seconds)
 
 
-def describe(forecast: Forecast, name: str) -> list[str]:
-    """Return the forecast as lines: what it comes to, each cause, and the stages that it concerns."""
+def describe(forecast: Forecast, name: str, taken: str = "") -> list[str]:
+    """Return the forecast as lines: what it comes to, what is taken from elsewhere, each cause with its stages."""
+    first, *rest = _describe(forecast, name)
+    return [first, *filter(None, [taken]), *rest]
+
+
+def _describe(forecast: Forecast, name: str) -> list[str]:
     counts = forecast.counts()
     pending = forecast.pending
+    if not forecast.verdicts:
+        return [f"{name}: nothing to do"]
     if not pending:
         return [f"{name}: nothing to do, all {counts['CACHED']} steps are cached"]
     if not forecast.is_known:
