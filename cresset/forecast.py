@@ -47,7 +47,7 @@ def announce(
     if outlook is None or quiet:
         return outlook
     if not outlook.forecast.pending or not outlook.forecast.is_known:
-        if outlook.kept and not outlook.forecast.is_known:
+        if outlook.kept and not (outlook.forecast.is_known and outlook.forecast.verdicts):
             console.print(Text(store.about(outlook.kept)), soft_wrap=True)
         return outlook
     lines = _describe(outlook)

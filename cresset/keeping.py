@@ -8,7 +8,7 @@ from rich import filesize
 from rich.console import Console
 from rich.text import Text
 
-from cresset import bake, dockerfile, explain, remedies, store
+from cresset import bake, dockerfile, explain, store
 from cresset.bake import Product
 from cresset.configuration import Configuration
 from cresset.credentials import mask
@@ -64,7 +64,7 @@ def keep(
             raise
         problem = str(error)
     if problem:
-        _warn(problem, resolved, console=console)
+        _warn(problem, console=console)
     elif not quiet:
         _say(outlook.shelf, engine, console=console)
 
@@ -84,10 +84,9 @@ def _say(shelf: str, engine: Engine, *, console: Console) -> None:
         console.print(Text(text), soft_wrap=True)
 
 
-def _warn(problem: str, resolved: Configuration, *, console: Console) -> None:
-    known = remedies.find(problem, values={**{name: mask(value) for name, value in resolved.as_dict().items()}})
-    reason = known.name if known else problem.splitlines()[-1]
-    text = f"Warning: what was compiled is in the build cache only, the store could not take it: {mask(reason)}"
+def _warn(problem: str, *, console: Console) -> None:
+    reason = mask(problem.splitlines()[0].removeprefix("ERROR: "))
+    text = f"Warning: what was compiled is in the build cache only, the store could not take it: {reason}"
     console.print(Text(text, style="yellow"), soft_wrap=True)
 
 

@@ -83,7 +83,7 @@ def as_data(kept: Kept) -> dict[str, object]:
 
 def _history(kept: Kept) -> str:
     took = f", {duration(kept.seconds)}" if kept.seconds else ""
-    return f"compiled on {kept.compiled.astimezone():%Y-%m-%d %H:%M}{took}"
+    return f"compiled on {kept.compiled.astimezone():%Y-%m-%d}{took}"
 
 
 def what(kept: Kept) -> str:

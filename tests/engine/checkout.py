@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cresset.progress import Build
+from cresset.store import REPOSITORY as STORE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,6 +112,10 @@ class Checkout:
         self.compose("--profile", "*", "down", "--volumes", check=False)
         run(["docker", "image", "rm", "--force", image], check=False)
         run(["docker", "image", "prune", "--force", "--filter", label], check=False)
+        for kept in run(
+            ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", label, STORE]
+        ).lines:
+            run(["docker", "image", "rm", kept], check=False)
         # Those of accounts that the checkout's settings have named in the meantime.
         for volume in run(["docker", "volume", "ls", "--quiet", "--filter", label]).lines:
             run(["docker", "volume", "rm", volume], check=False)

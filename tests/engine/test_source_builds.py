@@ -146,6 +146,8 @@ def test_clean_runs_every_step_keeps_the_compiler_cache_and_says_that_nothing_di
     assert {*source_build.first.steps} - {*done.steps} <= {
         step for step in source_build.first.steps if step.startswith(("scripts", "requirements", "dist-include"))
     }
+    assert "taken from the store" not in done.out
+    assert "What was compiled is kept: " in done.out
     found = "{0} of {0} compilations found (hit 100 %)".format
     assert done.compiled == {"torch": found(3), "torchvision": found(2), "torchaudio": found(2)}
     assert f"{source_build.image('torch')}: the same 3 packages and wheels as before." in done.out

@@ -26,6 +26,7 @@ from tests.engine.source_build import SourceBuild, read
 
 NUMBERS = (12345, 12346)
 PACKAGES = ("PYTORCH", "TORCHVISION", "TORCHAUDIO")
+ALONE = ("--set=TORCHVISION_VERSION_TAG=", "--set=TORCHAUDIO_VERSION_TAG=")
 
 
 @pytest.fixture(scope="module")
@@ -140,19 +141,41 @@ def test_a_torch_image_is_pulled_from_a_registry(
     assert done.build_stages == set()
 
 
+@pytest.fixture(scope="module")
+def compiled(source_build: SourceBuild, distant: SecondEngine) -> SourceBuild:
+    """The checkout with that engine, where it has compiled the stand-in for PyTorch."""
+    distant.take(source_build.checkout.setting("PLAIN_IMAGE"))
+    there = replace(source_build, checkout=replace(source_build.checkout, extra={"DOCKER_HOST": distant.address}))
+    return replace(there, first=there.do("build-torch", *ALONE))
+
+
 def test_an_engine_that_has_compiled_nothing_finds_it_in_the_shared_compiler_cache(
-    source_build: SourceBuild, distant: SecondEngine, redis: str
+    compiled: SourceBuild, redis: str
 ) -> None:
     if not redis:
         pytest.skip("there is no redis-server to start")
-    distant.take(source_build.checkout.setting("PLAIN_IMAGE"))
-    there = replace(source_build, checkout=replace(source_build.checkout, extra={"DOCKER_HOST": distant.address}))
-    done = there.do("build-torch", TORCHVISION_VERSION_TAG="", TORCHAUDIO_VERSION_TAG="")
+    done = compiled.first
     assert "build-torch" in done.stages
     # Both of its files; the one by which CMake looks at the compiler may have been found on the first engine, not sent.
     assert re.fullmatch(
         r"([23]) of 3 compilations found \(.*\), \1 of them in the remote store", done.compiled["torch"]
     )
+
+
+def test_without_the_build_cache_nothing_is_compiled_again(compiled: SourceBuild, distant: SecondEngine) -> None:
+    assert "What was compiled is kept: cresset-store:" in compiled.first.out
+    distant.docker("builder", "prune", "--all", "--force")
+    told = compiled.do("explain", *ALONE, check=False, BUILD_MODE="include")
+    assert told.lines[1].startswith("What is compiled is taken from the store: compiled on "), told.out
+    done = compiled.do("build-only", *ALONE, BUILD_MODE="include")
+    assert done.build_stages == set()
+    assert {"make-env", "train-base", "train-env", "train-user-include", "train"} <= done.stages
+    command = ["python", "-c", "import torch; print(torch.add(20, 22))"]
+    assert distant.docker("run", "--rm", compiled.checkout.image, *command).lines == ["42"]
+    listed = compiled.do("prune", "--store").out
+    assert "PyTorch v2.13.0, Python" in listed
+    assert compiled.do("prune", "--store", "--yes").lines[-1] == "Removed 1 of 1."
+    assert compiled.do("prune", "--store").lines == ["The store holds nothing."]
 
 
 def test_wheels_belong_to_whoever_takes_them_out(source_build: SourceBuild, accounts: dict[int, Checkout]) -> None:
@@ -162,6 +185,7 @@ def test_wheels_belong_to_whoever_takes_them_out(source_build: SourceBuild, acco
     done = become(number, f"{invoke(number)} wheels --set BUILD_MODE=include{env}", cwd=checkout.path)
     # The repositories are another account's; they were asked all the same, and what root compiled is found.
     assert "does not answer" not in done.out
+    assert "What is compiled is taken from the store: compiled on " in done.out
     record = max((checkout.path / ".cresset" / "builds").glob("*.jsonl"))
     assert "build-torch" not in read(done, [record]).stages
     files = [*(checkout.path / "dist").iterdir()]
