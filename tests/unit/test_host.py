@@ -220,3 +220,16 @@ def test_no_ca_bundle_of_linux_is_taken_on_macos(monkeypatch: pytest.MonkeyPatch
 
 def test_a_folder_that_cannot_be_looked_into_has_no_wheels() -> None:
     assert host.wheels("/" + 300 * "x") == ()
+
+
+def test_only_a_builder_that_buildx_has_made_finds_none_of_the_engines_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.delenv("BUILDX_BUILDER", raising=False)
+    assert host.builds_in_engine()
+    (tmp_path / "buildx/instances").mkdir(parents=True)
+    (tmp_path / "buildx/instances/mine").write_text("{}")
+    assert host.builds_in_engine()
+    (tmp_path / "buildx/current").write_text('{"Name": "mine"}')
+    assert not host.builds_in_engine()
