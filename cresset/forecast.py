@@ -151,9 +151,12 @@ def settle(outlook: Outlook | None, outcome: Outcome, *, name: str, console: Con
     build = complete(planned, outcome)
     executed = {(step.stage, step.i): step.seconds or 0.0 for step in build.steps if step.executed}
     wrong = explain.judge(outlook.forecast, executed) if not outcome.exit_code else None
-    history.append(replace(build, wrong=wrong, is_pruned=explain.is_pruned(outlook.forecast, executed)))
+    is_pruned = explain.is_pruned(outlook.forecast, executed)
+    history.append(replace(build, wrong=wrong, is_pruned=is_pruned))
     for line in _summarize(wrong or ()):
         console.print(Text(line), soft_wrap=True)
+    if is_pruned and outlook.kept:  # of what seemed to be cached nothing was said beforehand
+        console.print(Text(store.about(outlook.kept)), soft_wrap=True)
 
 
 def _summarize(wrong: Sequence[str]) -> list[str]:

@@ -97,9 +97,9 @@ def what(kept: Kept) -> str:
     return ", ".join(parts) or "(no word of what is in it)"
 
 
-def row(kept: Kept) -> tuple[str, str, str]:
-    """Return it as a person sees it in a list: what, when and for how long it was compiled, whose it is."""
-    return what(kept), _history(kept), kept.project
+def rows(kept: Kept) -> tuple[str, str]:
+    """Return it as a person sees it in a list: what it is; when, for how long and by whom it was compiled."""
+    return what(kept), _history(kept) + (f", by {kept.project}" if kept.project else "")
 
 
 def choose(

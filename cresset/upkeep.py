@@ -94,13 +94,10 @@ def prune_store(engine: Engine, *, console: Console, yes: bool, older: timedelta
         _say(console, f"The store holds nothing{others}.")
         return
     _say(console, "Kept of what was compiled on this host, by whatever checkout:")
-    table = Table.grid(padding=(0, 2))
-    for justify in ("left", "right", "left", "left"):
-        table.add_column(justify=justify, overflow="fold")
     for one in chosen:
-        what, when, project = store.row(one)
-        table.add_row(*map(Text, (f"  {what}", filesize.decimal(one.size), when, project)))
-    console.print(table)
+        what, made = store.rows(one)
+        _say(console, f"  {what}")
+        _say(console, f"      {filesize.decimal(one.size)}, {made}")
     size = filesize.decimal(sum(one.size for one in chosen))
     _say(console, f"Together {size}, of which the build cache and other images may hold a part. {_WITHOUT}")
 

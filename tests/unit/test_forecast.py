@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cresset import explain, files, forecast, history, processes, progress, recovery
+from cresset import explain, files, forecast, history, processes, progress, recovery, store
 from cresset.causes import Cause
 from cresset.errors import CressetError
 from cresset.explain import Forecast, Verdict
@@ -121,6 +121,33 @@ def test_what_was_foretold_wrongly_is_said_and_counted() -> None:
         "1 build, 2 steps foretold (2 CACHED, 0 REBUILD, 0 MAYBE): 1 wrong",
         "  record: one 2/2 was foretold CACHED and was executed",
     ]
+
+
+def test_what_a_pruned_builder_takes_from_the_store_is_said() -> None:
+    kept = store.read(["cresset-store:1"], {"Id": "1", "Created": "2026-11-20T12:00:00Z"})
+    lines = settle(replace(outlook(state="CACHED"), kept=kept), outcome(2)).splitlines()
+    assert lines[1:] == ["What is compiled is taken from the store: compiled on 2026-11-20"]
+    assert settle(replace(outlook(state="CACHED"), kept=kept), outcome()) == ""
+
+
+def announced(told: Outlook, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    screen = io.StringIO()
+    monkeypatch.setattr(forecast, "look", lambda *_: told)
+    console = Console(file=screen, width=200)
+    forecast.announce(None, None, None, console=console, quiet=False)  # type: ignore[arg-type]
+    return screen.getvalue().splitlines()
+
+
+def test_a_build_says_that_it_takes_from_the_store_where_it_says_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = store.read(["cresset-store:1"], {"Id": "1", "Created": "2026-11-20T12:00:00Z"})
+    said = "What is compiled is taken from the store: compiled on 2026-11-20"
+    pending, cached, unknown = outlook(), outlook(state="CACHED"), outlook(state="MAYBE")
+    unknown = replace(unknown, forecast=replace(unknown.forecast, is_known=False))
+    assert announced(replace(pending, kept=kept), monkeypatch)[1] == said
+    assert announced(replace(unknown, kept=kept), monkeypatch) == [said]
+    assert announced(replace(cached, kept=kept), monkeypatch) == []
+    assert announced(replace(cached, kept=kept, forecast=Forecast(verdicts=())), monkeypatch) == [said]
+    assert announced(unknown, monkeypatch) == []
 
 
 def vertex(i: int, *, cached: bool) -> dict[str, object]:

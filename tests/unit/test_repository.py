@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cresset import configuration, dockerfile, env_file, hardware, settings, wheels
+from cresset.context import DiskFolder, Memory
 from cresset.dockerfile import Dockerfile, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -312,3 +313,7 @@ def test_every_base_that_the_program_makes_has_a_known_python() -> None:
 def test_a_build_sees_the_requirements_and_the_shell_pieces_and_nothing_else() -> None:
     allowed = ["**", "!reqs/*.requirements.txt", "!misc/image/*"]
     assert (ROOT / ".dockerignore").read_text().splitlines() == allowed
+
+
+def test_a_checkouts_modes_are_not_among_the_sources() -> None:
+    assert DiskFolder(ROOT / "misc/sources", memory=Memory()).find("/") == {}

@@ -202,11 +202,10 @@ KEPT = store.read(["cresset-store:1"], RAW)
 
 
 def test_an_image_says_what_it_is_and_what_it_took() -> None:
-    what, when, project = store.row(KEPT)
+    what, made = store.rows(KEPT)
     assert what == "PyTorch v2.14.1, Python 3.12, CUDA 13.0.3 for 8.6 9.0"
-    assert when.startswith("compiled on 2026-11-2")
-    assert when.endswith(", 2 h 10 min")
-    assert project == "cresset-alice"
+    assert made.startswith("compiled on 2026-11-2")
+    assert made.endswith(", 2 h 10 min, by cresset-alice")
 
 
 @pytest.mark.parametrize("labels", [None, {"cresset.arguments": "'", "cresset.seconds": "long"}], ids=["none", "odd"])
