@@ -25,10 +25,12 @@
 #       pick-packages            the requirements of the base's own package manager, apt's or dnf's
 #       train-base               their packages
 #           train-env                make-env's /opt, and the pip requirements on top
+#               check-env                is it what was asked for? versions, CUDA, libraries
 #               train-sudo-include, -exclude     } SUDO and SSH choose one each
 #               train-ssh-include, -exclude      }
 #               train-user-include       the host's user      } ADD_USER chooses one
 #               train-user-exclude       root                 }
+#                   check-user               is that the account that was asked for? on top of what check-env found
 #                   train-preload-none, -jemalloc, -tcmalloc, -libiomp5    PRELOAD chooses one
 #                       train                    shell, time zone, environment: what people use
 #       install-preload          the library of PRELOAD
@@ -39,7 +41,9 @@
 #       pick-deploy-packages     as pick-packages
 #   deploy-base              DEPLOY_IMAGE + its packages and an account of its own
 #       project-files            the named context `project`, readable by all
-#       deploy                   lean-env's /opt, the pip requirements, project-files: what runs elsewhere
+#       deploy-env               lean-env's /opt, and the pip requirements on top
+#           check-deploy             is it what was asked for?
+#           deploy                   project-files: what runs elsewhere
 #
 #   devel-base               build-base + a shell
 #       devel-sudo-*, -user-* -> devel      as for train, for work on PyTorch itself
@@ -50,6 +54,7 @@
 #   simple-base              SIMPLE_IMAGE + its packages, and Python if it has none
 #       simple-env               /opt/simple: the pip requirements, on top of that image's own Python
 #           simple-sudo-*, -ssh-*, -user-*, -preload-* -> simple      as for train
+#               check-simple             is that the account that was asked for?
 #
 # Each ARG has its default here and nowhere else, below one line that says what it is; a stage that needs it names it
 # again without a value. An ARG is in the environment of every later RUN of its stage and of the stages built FROM it,
@@ -607,6 +612,17 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     /run/cresset/install-requirements.sh /opt/venv /run/cresset/pip.requirements.txt
 
 
+# Is it what was asked for? What it finds is copied into train, which so depends on it; nothing is built FROM it.
+FROM train-env AS check-env
+ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION TRAIN_IMAGE
+ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
+ARG PYTORCH_FETCH_NIGHTLY CCA TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS
+RUN --mount=from=scripts,source=/check-image.py,target=/run/cresset/check-image.py \
+    --mount=type=secret,id=force \
+    --mount=type=cache,id=cresset-bytecode,target=/var/cache/cresset-bytecode \
+    /opt/venv/bin/python -IB /run/cresset/check-image.py environment /tmp/image.json
+
+
 FROM train-env AS train-sudo-exclude
 
 
@@ -648,6 +664,15 @@ RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.
     /run/cresset/create-user.sh
 
 
+# Away from check-env, so that another user imports no PyTorch.
+FROM train-user-${ADD_USER} AS check-user
+ARG ADD_USER UID GID USR GRP
+RUN --mount=from=scripts,source=/check-image.py,target=/run/cresset/check-image.py \
+    --mount=type=secret,id=force \
+    --mount=from=check-env,source=/tmp/image.json,target=/run/cresset/image.json \
+    /opt/venv/bin/python -IB /run/cresset/check-image.py account /run/cresset/image.json /tmp/image.json
+
+
 # Away from train, so that the library is fetched once, whoever the user is and whatever is installed.
 FROM train-python AS install-preload
 ARG PRELOAD
@@ -685,6 +710,7 @@ ENV LD_PRELOAD=/opt/preload/libiomp5.so KMP_BLOCKTIME=1
 FROM train-preload-${PRELOAD} AS train
 COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
 COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
+COPY --from=check-user --chmod=644 /tmp/image.json /opt/image.json
 ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE TRAIN_IMAGE
 ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
 ARG PYTORCH_INDEX_URL PYTORCH_FETCH_NIGHTLY CCA MKL_MODE MAGMA_MODE MAGMA_VERSION MAGMA_URL
@@ -778,7 +804,7 @@ COPY --from=project / /project/
 RUN chmod -R u=rwX,go=rX /project
 
 
-FROM deploy-base AS deploy
+FROM deploy-base AS deploy-env
 COPY --from=lean-env /opt /opt
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     --mount=from=scripts,source=/install-requirements.sh,target=/run/cresset/install-requirements.sh \
@@ -790,6 +816,21 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
     [ -x /opt/venv/bin/python ] || { echo 'cresset: python3 has to be in reqs/apt-deploy.requirements.txt' \
     '(dnf-deploy in the RHEL family): the environment is made with it' >&2 && exit 1; } && \
     /run/cresset/install-requirements.sh /opt/venv /run/cresset/pip.requirements.txt
+
+
+# As check-env.
+FROM deploy-env AS check-deploy
+ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION DEPLOY_IMAGE
+ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
+ARG PYTORCH_FETCH_NIGHTLY CCA TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS
+RUN --mount=from=scripts,source=/check-image.py,target=/run/cresset/check-image.py \
+    --mount=type=secret,id=force \
+    --mount=type=cache,id=cresset-bytecode,target=/var/cache/cresset-bytecode \
+    /opt/venv/bin/python -IB /run/cresset/check-image.py environment /tmp/image.json
+
+
+FROM deploy-env AS deploy
+COPY --from=check-deploy --chmod=644 /tmp/image.json /opt/image.json
 ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION BUILD_IMAGE DEPLOY_IMAGE
 ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
 ARG PYTORCH_INDEX_URL PYTORCH_FETCH_NIGHTLY CCA MKL_MODE MAGMA_MODE MAGMA_VERSION MAGMA_URL
@@ -971,6 +1012,14 @@ RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.
     /run/cresset/create-user.sh
 
 
+# The base image is anybody's: only of the account is anything claimed.
+FROM simple-user-${ADD_USER} AS check-simple
+ARG ADD_USER UID GID USR GRP
+RUN --mount=from=scripts,source=/check-image.py,target=/run/cresset/check-image.py \
+    --mount=type=secret,id=force \
+    /opt/simple/bin/python -IB /run/cresset/check-image.py account /tmp/image.json
+
+
 FROM simple-uv AS install-simple-preload
 ARG PRELOAD
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
@@ -1005,6 +1054,7 @@ ENV LD_PRELOAD=/opt/preload/libiomp5.so KMP_BLOCKTIME=1
 FROM simple-preload-${PRELOAD} AS simple
 COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
 COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
+COPY --from=check-simple --chmod=644 /tmp/image.json /opt/image.json
 ARG SIMPLE_IMAGE ADD_USER UID GID USR GRP SUDO SSH TZ PROJECT_ROOT PRELOAD
 ENV TZ=${TZ} \
     LANG=C.UTF-8 \

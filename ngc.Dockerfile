@@ -8,6 +8,7 @@
 #           ngc-env                  the pip requirements
 #               ngc-sudo-*, -ssh-*       } what each setting chooses,
 #                   ngc-user-*           } as in Dockerfile
+#                       check-ngc        is that the account that was asked for?
 #                       ngc-preload-*    }
 #                           ngc              shell, time zone, environment: what people use
 #       install-preload          the library of PRELOAD
@@ -112,6 +113,14 @@ RUN --mount=from=scripts,source=/create-user.sh,target=/run/cresset/create-user.
     /run/cresset/create-user.sh
 
 
+# NVIDIA's stack is NVIDIA's: only of the account is anything claimed.
+FROM ngc-user-${ADD_USER} AS check-ngc
+ARG ADD_USER UID GID USR GRP
+RUN --mount=from=scripts,source=/check-image.py,target=/run/cresset/check-image.py \
+    --mount=type=secret,id=force \
+    /opt/venv/bin/python -IB /run/cresset/check-image.py account /tmp/image.json
+
+
 FROM ngc-base AS install-preload
 ARG PRELOAD
 RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
@@ -147,6 +156,7 @@ ENV LD_PRELOAD=/opt/preload/libiomp5.so KMP_BLOCKTIME=1
 FROM ngc-preload-${PRELOAD} AS ngc
 COPY --from=scripts --chmod=644 /zshrc /etc/zsh/zshrc
 COPY --from=scripts --chmod=644 /tmux.conf /etc/tmux.conf
+COPY --from=check-ngc --chmod=644 /tmp/image.json /opt/image.json
 ARG NGC_YEAR NGC_MONTH NGC_IMAGE
 ARG ADD_USER UID GID USR GRP SUDO SSH TZ PROJECT_ROOT PRELOAD
 ENV TZ=${TZ} \

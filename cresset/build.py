@@ -77,7 +77,8 @@ def build(
         forced = gate.before_build(resolved, engine, product, console=console, force=force, quiet=mode == "quiet")
     if "dist" not in product.contexts:
         product = _with_commits(resolved, product, console=console)
-    builder = Engine(environment={**engine.environment, **bake.secret_values(resolved.model)}, dry_run=engine.dry_run)
+    secrets = {**bake.secret_values(resolved.model), **({"CRESSET_FORCE": "1"} if force else {})}
+    builder = Engine(environment={**engine.environment, **secrets}, dry_run=engine.dry_run)
     if mode != "quiet" and not engine.dry_run:
         console.print(Text(f"Building {product.name}"))
     root = "" if engine.dry_run else _check_disk(resolved, product, engine, console=console, quiet=mode == "quiet")

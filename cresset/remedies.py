@@ -285,6 +285,19 @@ REMEDIES = (
         "{tag}",
     ),
     Remedy(
+        name="not what was asked for",
+        pattern=r"cresset: (?P<what>[^\n]+?) is (?P<found>[^\n]+), asked for (?P<wanted>[^\n]+)",
+        advice="{what} is {found} in the image, {wanted} by the settings: is it another wheel (WHEELHOUSE, "
+        "PYTORCH_INDEX_URL), or another base image than its name says? If it is what you want, ask for that; or go on "
+        "with it: --force",
+    ),
+    Remedy(
+        name="a library is missing",
+        pattern=r"cresset: (?P<of>\S+) needs (?P<library>\S+), which is nowhere in the image",
+        advice="{of} was made where there is a {library}, and the image has none: packages.debian.org tells which "
+        "package has it, for reqs/apt-*.requirements.txt; CUDA's own are in the base image with IMAGE_FLAVOR=devel",
+    ),
+    Remedy(
         name="NVIDIA's version stays",
         pattern=r"the user requested \(constraint\) (?P<package>[\w.-]+)===?(?P<version>[^,\s]+)",
         advice="{package} is {version} in the base image and stays: loosen the line of reqs/pip-ngc.requirements.txt "

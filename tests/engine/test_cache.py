@@ -11,9 +11,9 @@ import pytest
 from tests.engine.checkout import Checkout, run
 
 READS_REQUIREMENTS = {"requirements 1/1"}
-FROM_PIP_ON = {"train-env 2/2", "train-user-include 1/1", "train 1/3", "train 2/3", "train 3/3"}
+FROM_USER_ON = {"train-user-include 1/1", "check-user 1/1", *(f"train {number}/4" for number in range(1, 5))}
+FROM_PIP_ON = {"train-env 2/2", "check-env 1/1"} | FROM_USER_ON
 FROM_APT_ON = {"pick-packages 1/1", "train-base 1/1", "train-env 1/2"} | FROM_PIP_ON
-FROM_USER_ON = {"train-user-include 1/1", "train 1/3", "train 2/3", "train 3/3"}
 
 
 @pytest.fixture(scope="module")

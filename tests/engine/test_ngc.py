@@ -149,8 +149,8 @@ def test_a_pip_line_runs_what_stands_on_it_and_no_step_of_another_service(ngc: C
     requirements.write_text(kept + "einops\n")
     ngc.invoke("build-only")
     requirements.write_text(kept)
-    assert set(ngc.executed()) <= {"requirements 1/1", "ngc-env 1/1", "ngc-user-include 1/1"} | {
-        *(f"ngc {i}/3" for i in (1, 2, 3)),
+    assert set(ngc.executed()) <= {"requirements 1/1", "ngc-env 1/1", "ngc-user-include 1/1", "check-ngc 1/1"} | {
+        *(f"ngc {i}/4" for i in (1, 2, 3, 4)),
         *("ngc-sudo-include 1/1", "ngc-ssh-include 1/2", "ngc-ssh-include 2/2", "ngc-preload-libiomp5 1/1"),
     }
     assert "ngc-env 1/1" in ngc.executed()

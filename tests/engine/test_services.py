@@ -173,7 +173,7 @@ def within(image: str, *argv: str) -> list[str]:
 
 def test_deploy_has_no_tools(services: Callable[[str], Checkout]) -> None:
     found = services("deploy").inside(f"for tool in {' '.join(TOOLS)}; do command -v $tool; done; ls /opt").lines
-    assert found == ["constraints.txt", "project", "venv"]
+    assert found == ["constraints.txt", "image.json", "project", "venv"]
 
 
 def test_no_switch_brings_deploy_anything(services: Callable[[str], Checkout]) -> None:
@@ -208,7 +208,7 @@ def test_deploy_takes_code_along_that_all_may_read_and_none_write(services: Call
 
 def test_code_that_is_edited_costs_its_copy_only(services: Callable[[str], Checkout]) -> None:
     deploy = services("deploy")
-    deploy.edit("code/main.py", "# another line")
+    deploy.edit("code/main.py", f"# {uuid.uuid4()}, or an earlier run's build would do")
     deploy.invoke("build-only")
     assert {step.split()[0] for step in deploy.executed()} == {"project-files", "deploy"}
     assert len(deploy.executed()) == 3 + 1  # files: copied, made readable; deploy: copied, and its folder entered

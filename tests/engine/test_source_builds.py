@@ -18,7 +18,7 @@ from tests.engine.source_build import SourceBuild
 _SHOW = "print(torch.__version__, torchvision.add(20, 22), torchaudio.add(1, 1))"
 IMPORT = f"python -c 'import torch, torchvision, torchaudio; {_SHOW}'"
 FROM_VISION_ON = {"clone-vision", "choose-pins", "build-vision", "dist-include", "make-env", "train-env"}
-LAST = {"train-user-include", "train"}
+LAST = {"check-env", "train-user-include", "check-user", "train"}
 
 
 @pytest.fixture

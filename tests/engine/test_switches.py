@@ -210,6 +210,7 @@ def test_without_the_switches_there_is_neither_sudo_nor_sshd(built: Checkout, eq
     with variant(equipped, SUDO="exclude", SSH="exclude") as plain:
         assert {step for step in plain.executed() if not step.startswith("train ")} <= {
             "train-user-include 1/1",
+            "check-user 1/1",
             "train-preload-jemalloc 1/1",
         }
 

@@ -26,8 +26,9 @@ from tests.engine.source_build import SourceBuild, made  # noqa: E402
 DOCUMENT = ROOT / "docs" / "source-builds.md"
 BEGIN, END = "<!-- edits: begin -->", "<!-- edits: end -->"
 
-LAST = "train-user-include train"
-WHEELS = f"dist-include make-env train-env {LAST}"
+LAST = "train-user-include check-user train"
+ENVIRONMENT = f"train-env check-env {LAST}"
+WHEELS = f"dist-include make-env {ENVIRONMENT}"
 COMPILED = f"build-torch build-vision build-audio build-text build-extensions {WHEELS}"
 
 
@@ -59,12 +60,12 @@ def edits() -> list[Edit]:
         Edit(what="the shell's settings", least="scripts train", lines={"misc/image/zshrc": f"# {word}"}),
         Edit(
             what="a pip line",
-            least=f"requirements train-env {LAST}",
+            least=f"requirements {ENVIRONMENT}",
             lines={"reqs/pip-train.requirements.txt": f"iniconfig  # {word}"},
         ),
         Edit(
             what="an apt line",
-            least=f"requirements pick-packages train-base train-env {LAST}",
+            least=f"requirements pick-packages train-base {ENVIRONMENT}",
             lines={"reqs/apt-train.requirements.txt": f"file  # {word}"},
         ),
         Edit(

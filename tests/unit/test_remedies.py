@@ -378,6 +378,16 @@ CASES = {
         "NVIDIA's version stays",
         "numpy is 2.1.0 in the base image",
     ),
+    "another wheel than its name says": Case(
+        "cresset: torch is 2.5.1+cu124, asked for 2.6.0\ncresset: the CUDA of torch is 12.4, asked for none",
+        "not what was asked for",
+        "torch is 2.5.1+cu124 in the image, 2.6.0 by the settings",
+    ),
+    "a thin base image": Case(
+        "cresset: torch needs libcupti.so.12, which is nowhere in the image (torch/lib/libtorch_cpu.so)",
+        "a library is missing",
+        "torch was made where there is a libcupti.so.12, and the image has none",
+    ),
     "a misspelt Python package": Case(
         "  cause: Because einops was not found in the package registry and you require einops>=99, we can conclude",
         "no such Python package",

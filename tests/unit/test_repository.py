@@ -50,7 +50,7 @@ FLOORS = (
     {"availability", "choice", "doctor_versions", "drawing", "outlook", "probes"},
     {"doctor", "forecast", "gate", "keeping", "pairings"},
     {"base_image", "build", "container", "contents", "environment", "upkeep"},
-    {"build_family", "checkup", "command_line", "jupyter", "matrix", "picture", "ship"},
+    {"bench", "build_family", "checkup", "command_line", "jupyter", "matrix", "picture", "ship"},
     {"ready"},
     {"tasks"},
 )
@@ -59,6 +59,7 @@ PERSONAL = {"UID", "GID", "USR", "GRP", "SUDO", "SSH", "TZ", "PROJECT_ROOT", "PR
 LAST = (
     *("install-preload", "install-simple-preload", "train-user-", "train-preload-", "devel-user-"),
     *("simple-user-", "simple-preload-", "ngc-user-", "ngc-preload-"),
+    *("check-user", "check-simple", "check-ngc"),
 )
 # BuildKit's own arguments: they are in no key.
 PROXIES = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"}
