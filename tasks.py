@@ -180,6 +180,15 @@ def jupyter(request: Request, port: str = "") -> None:
 
 
 @task
+def bench(request: Request, json: bool = False, markdown: bool = False, quick: bool = False, against: str = "") -> None:
+    """Measure how fast the running container trains: networks by precisions, median and spread."""
+    from cresset import bench as benches
+
+    resolved, engine = project.load(request)
+    benches.measure(resolved, engine, as_json=json, markdown=markdown, quick=quick, against=against)
+
+
+@task
 def down(request: Request) -> None:
     """Remove this checkout's containers; with --service, that one only."""
     container.down(*project.load(request), only=bool(request.service))
@@ -317,6 +326,7 @@ ns = Collection(
         exec_,
         run,
         jupyter,
+        bench,
         down,
         ls,
         logs,

@@ -20,6 +20,7 @@ from cresset.configuration import Request
 from cresset.errors import CressetError
 
 HELP = {
+    "against": "figures of another environment, as --json prints them: how many times as fast this one is",
     "cca": "the compute capabilities to serve, like 8.6",
     "clean": "run every step once more, the compiler cache kept, and say whether the result differs",
     "command": "what to run instead of the setting COMMAND; a shell reads it where it needs one",
@@ -39,9 +40,11 @@ HELP = {
     "json": "the same as JSON, for scripts",
     "larger_than": "of the store only images of more bytes, like 2GB",
     "older_than": "of the store only what was compiled longer ago, like 12h, 30d or 8w",
+    "markdown": "the same as a table for a page",
     "port": "of this machine's loopback; otherwise a free one",
     "progress": "how a build is shown: auto; plain or tty, which are docker's own; quiet, failures only",
     "python": "a version of Python, like 3.12; otherwise the one that the base image has",
+    "quick": "only see whether it works: tiny data, a few steps",
     "service": "a service of docker-compose.yaml; otherwise the setting SERVICE says which",
     "set_": "NAME=VALUE, a setting for this call; repeatable; `env` writes it",
     "store": "what was compiled and is kept, of every checkout, instead",

@@ -101,15 +101,20 @@ def down(resolved: Configuration, engine: Engine, *, only: bool) -> None:
     engine.run([*_COMPOSE, "--profile", "*", "down", *([resolved.service.name] if only else [])])
 
 
-def enter(resolved: Configuration, engine: Engine, *, command: str = "") -> None:
+def enter(resolved: Configuration, engine: Engine, *, command: str | Sequence[str] = "") -> None:
     """Run the shell or a command in the running container, in this process's place.
+
+    Args:
+        resolved: the service.
+        engine: docker.
+        command: a line for the container's shell, or words as they are; the setting COMMAND otherwise.
 
     Raises:
         CressetError: the container does not run.
     """
     if not engine.dry_run:
         require_running(resolved, engine)
-    words = arguments(command or resolved["COMMAND"])
+    words = arguments(command or resolved["COMMAND"]) if isinstance(command, str) else command
     engine.become([*_COMPOSE, "exec", *_no_terminal(), resolved.service.name, *words])
 
 
