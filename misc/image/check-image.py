@@ -104,6 +104,14 @@ def asked_cuda(asked: Mapping[str, str]) -> Optional[str]:
     return ".".join(asked.get("CUDA_VERSION", "").split(".")[:2])
 
 
+def has_cuda_unasked(asked: Mapping[str, str], found: Found) -> bool:
+    """Return whether a wheel is for CUDA where none was asked for: one from PyPI, where that is all a host reaches.
+
+    It computes on the CPU all the same, so it is said and taken; what was compiled has no such excuse.
+    """
+    return bool(found.get("cuda")) and asked_cuda(asked) is None and asked.get("BUILD_MODE") != "include"
+
+
 def asked_architectures(asked: Mapping[str, str]) -> List[str]:
     """Return what PyTorch has to be compiled for, as it names it itself: sm_86, compute_86."""
     names = []
@@ -141,7 +149,7 @@ def differences(asked: Mapping[str, str], found: Found) -> List[str]:
     for package, setting in PACKAGES.items():
         if asked.get(setting):
             lines += _package_differences(asked, found, package)
-    if "cuda" in found:
+    if "cuda" in found and not has_cuda_unasked(asked, found):
         expect(found["cuda"] == asked_cuda(asked), "the CUDA of torch", found["cuda"], asked_cuda(asked))
     if asked.get("BUILD_MODE") == "include":
         lines += _compiled_differences(asked, found)
@@ -353,7 +361,7 @@ def _owners(root: str) -> Dict[str, str]:
 def _system_libraries() -> Set[str]:
     """Return the names of what the loader finds by itself, and of what this Python brings along."""
     folders = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), sys.base_prefix + "/lib"]
-    folders += ["/lib", "/lib64", "/usr/lib", "/usr/lib64"]
+    folders += ["/lib", "/lib64", "/usr/lib", "/usr/lib64", *glob.glob("/usr/lib/*-linux-gnu")]
     names = {name for folder in folders if folder and os.path.isdir(folder) for name in os.listdir(folder)}
     for program in ("/sbin/ldconfig", "/usr/sbin/ldconfig"):
         if os.path.exists(program):
@@ -437,6 +445,10 @@ def main(kind: str, *paths: str) -> int:
     if kind == "environment":
         found.update(look(asked))
         lines = differences(asked, found)
+        if has_cuda_unasked(asked, found):
+            print(
+                "cresset: this torch brings CUDA {}, though none was asked for: larger, not wrong".format(found["cuda"])
+            )
         for name, libraries in sorted(found.pop("missing_of_others").items()):
             print("cresset: {} would like {}, which the image lacks".format(name, ", ".join(sorted(libraries))))
         del found["missing"], found["errors"], found["inside"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -126,8 +127,14 @@ def answer(project: Project, words: str, *, meanwhile: Callable[[], object] = la
             screen += os.read(terminal, 4096)
         meanwhile()
         os.write(terminal, words.encode())
-        while chunk := os.read(terminal, 4096):
-            screen += chunk
+        while True:
+            if not select.select([terminal], [], [], 5)[0]:
+                # As a person would: Python misses a Ctrl-C in the moment between its question and its reading.
+                os.write(terminal, words.encode())
+            elif chunk := os.read(terminal, 4096):
+                screen += chunk
+            else:
+                break
     except OSError:  # how a terminal says that the other side is gone
         pass
     finally:

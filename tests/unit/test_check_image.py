@@ -81,6 +81,7 @@ AS_ASKED = {
         {"torch": "2.7.0.dev20250101+cu124", "torchvision": "0.22.0.dev20250101+cu124"},
     ),
     "without CUDA": ({"USE_CUDA": "0"}, {"torch": "2.6.0+cpu", "cuda": None}),
+    "a wheel with CUDA for the CPU, as PyPI has it": ({"USE_CUDA": "0"}, {"torch": "2.6.0", "cuda": "12.4"}),
     "a companion that nobody asked for": ({}, {"torchaudio": "2.0.0"}),
     "a base image of one's own": ({"TRAIN_IMAGE": "debian:12"}, {"distribution": "debian 12"}),
     "a pinned base image": ({"TRAIN_IMAGE": f"{NVIDIA}@sha256:{'0' * 64}"}, {}),
@@ -144,7 +145,11 @@ OTHERWISE = {
     "Python": ({"PYTHON_VERSION": "3.1"}, {}, "Python is 3.12.3, asked for 3.1"),
     "CUDA": ({}, {"cuda": "12.6"}, "the CUDA of torch is 12.6, asked for 12.4"),
     "no CUDA": ({}, {"cuda": None}, "the CUDA of torch is none, asked for 12.4"),
-    "CUDA for the CPU": ({"USE_CUDA": "0"}, {}, "the CUDA of torch is 12.4, asked for none"),
+    "CUDA compiled for the CPU": (
+        {**COMPILED, "USE_CUDA": "0"},
+        {"torch": "2.6.0"},
+        "the CUDA of torch is 12.4, asked for none",
+    ),
     "CUDA for a label": (
         {"PYTORCH_VERSION_TAG": "2.6.0+cu124", "CUDA_VERSION": "12.6.3"},
         {"cuda": "12.6"},
