@@ -13,6 +13,9 @@ from cresset.compose import Model, Service
 # BuildKit's own arguments, which are in no key; their addresses may hold a password.
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
+# What Compose labels images with.
+_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
@@ -42,6 +45,27 @@ def product_of(service: Service) -> Product:
     return Product(name=service.image, target=service.build["target"], tags=[service.image])
 
 
+def former_owner(model: Model, service: Service, labels: Mapping[str, str]) -> str:
+    """Return whose an image is that has the name of the service's, and what to do about that; or nothing.
+
+    Args:
+        model: the project.
+        service: the service.
+        labels: of the image.
+    """
+    project, made_for = labels.get(_PROJECT, ""), labels.get(_SERVICE, "")
+    # A name that the person chose may be an image from anywhere; the default name is one for all of their checkouts.
+    if project != model.project and not model.settings["IMAGE_NAME"]:
+        return (
+            f"that of another checkout ({project or 'unknown'}), which loses the name; "
+            "IMAGE_NAME in .env gives this one another"
+        )
+    target = model.services[made_for].build.get("target") if made_for in model.services else None
+    if target and target != service.build.get("target") and labels.get("cresset.stage") == target:
+        return f"that of the service {made_for}, which loses the name: IMAGE_NAME in .env is one for all services"
+    return ""
+
+
 def define(model: Model, service: Service, product: Product, *, compose_version: str) -> str:
     """Return the bake definition of a product; of the service's own, what `docker compose build` would build.
 
@@ -62,8 +86,8 @@ def define(model: Model, service: Service, product: Product, *, compose_version:
         "secret": [_secret(name["source"], model.secrets[name["source"]]) for name in build.get("secrets", ())],
         "tags": [*product.tags],
         "labels": {
-            "com.docker.compose.project": model.project,
-            "com.docker.compose.service": service.name,
+            _PROJECT: model.project,
+            _SERVICE: service.name,
             "com.docker.compose.version": compose_version,
             **product.labels,
         },

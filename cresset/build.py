@@ -79,11 +79,14 @@ def build(
         product = _with_commits(resolved, product, console=console)
     secrets = {**bake.secret_values(resolved.model), **({"CRESSET_FORCE": "1"} if force else {})}
     builder = Engine(environment={**engine.environment, **secrets}, dry_run=engine.dry_run)
-    if mode != "quiet" and not engine.dry_run:
-        console.print(Text(f"Building {product.name}"))
-    root = "" if engine.dry_run else _check_disk(resolved, product, engine, console=console, quiet=mode == "quiet")
-    failure = f"the build of {product.name} failed"
     is_quiet = mode == "quiet" or engine.dry_run
+    root = ""
+    if not is_quiet:
+        console.print(Text(f"Building {product.name}"))
+        _warn_of_owner(resolved, product, engine, console=console)
+    if not engine.dry_run:
+        root = _check_disk(resolved, product, engine, console=console, quiet=is_quiet)
+    failure = f"the build of {product.name} failed"
     outlook = forecast.announce(resolved, product, engine, console=console, quiet=is_quiet)
     product = forecast.taking(product, outlook)
     definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
@@ -109,13 +112,7 @@ def build(
     forecast.settle(outlook, outcome, name=name, console=console)
     prune_records(files.RECORDS)
     if exit_code:
-        # What BuildKit says is on the screen already.
-        text = "\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())])
-        values = {name: mask(value) for name, value in resolved.as_dict().items()}
-        known = remedies.find(text, values={**values, "root": root}, requirements=read)
-        if known:
-            raise CressetError(f"{failure}: {known.name}", known.text, code=exit_code)
-        raise CressetError(failure, code=exit_code)
+        raise _failure(failure, outcome, resolved, root=root, requirements=read)
     keeping.keep(resolved, builder, product, outlook, outcome=outcome, console=console, quiet=is_quiet)
     return outcome
 
@@ -165,7 +162,7 @@ def _with_commits(resolved: Configuration, product: Product, *, console: Console
         files.keep(COMMITS, json.dumps(now, indent=1))
     for warning in warnings:
         if console:
-            console.print(Text(f"Warning: {warning}", style="yellow"), soft_wrap=True)
+            _warn(warning, console=console)
     return replace(product, arguments={**product.arguments, **commits})
 
 
@@ -209,5 +206,28 @@ def _check_disk(resolved: Configuration, product: Product, engine: Engine, *, co
         is_first = all(engine.labels(tag) is None for tag in product.tags)
         warning = disk.check(found, needed=needed, is_first=is_first)
         if warning and not quiet:
-            console.print(Text(f"Warning: {warning}", style="yellow"), soft_wrap=True)
+            _warn(warning, console=console)
     return found.root
+
+
+def _warn_of_owner(resolved: Configuration, product: Product, engine: Engine, *, console: Console) -> None:
+    """Say whose image loses its name to the service's own."""
+    labels = engine.labels(resolved.service.image) if product.tags == [resolved.service.image] else None
+    if labels is not None and (whose := bake.former_owner(resolved.model, resolved.service, labels)):
+        _warn(f"{resolved.service.image} was {whose}.", console=console)
+
+
+def _failure(
+    failure: str, outcome: Outcome, resolved: Configuration, *, root: str, requirements: dict[str, str]
+) -> CressetError:
+    """Return what to say of a build that failed; what BuildKit says is on the screen already."""
+    text = "\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ())])
+    values = {name: mask(value) for name, value in resolved.as_dict().items()}
+    known = remedies.find(text, values={**values, "root": root}, requirements=requirements)
+    if known:
+        return CressetError(f"{failure}: {known.name}", known.text, code=outcome.exit_code)
+    return CressetError(failure, code=outcome.exit_code)
+
+
+def _warn(warning: str, *, console: Console) -> None:
+    console.print(Text(f"Warning: {warning}", style="yellow"), soft_wrap=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cresset import files, hardware, inventory
+from cresset import bake, files, hardware, inventory
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.errors import CressetError
@@ -68,12 +68,9 @@ def why_build(resolved: Configuration, engine: Engine) -> str:
     labels = engine.labels(image)
     if labels is None:
         return f"The image {image} is not here yet."
-    project = labels.get("com.docker.compose.project", "")
-    # A name that the person chose may be an image from anywhere; the default name is one for all of their checkouts.
-    if project != resolved.model.project and not resolved.model.settings["IMAGE_NAME"]:
-        whose = f"that of another checkout ({project or 'unknown'})"
-        return f"The image {image} is {whose}, which loses the name; IMAGE_NAME in .env gives this one another."
-    return ""
+    return (
+        f"The image {image} is not this one's." if bake.former_owner(resolved.model, resolved.service, labels) else ""
+    )
 
 
 def start(resolved: Configuration, engine: Engine) -> None:
