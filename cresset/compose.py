@@ -24,6 +24,7 @@ class Service:
         build: Compose's `build` section; empty where it builds nothing.
         reserves_gpus: it asks the engine for GPUs.
         made_folders: what it mounts of the host and docker makes, as root, where it is missing.
+        needed_paths: what it mounts of the host and docker refuses to make.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Service:
     build: Mapping[str, Any]
     reserves_gpus: bool = False
     made_folders: tuple[str, ...] = ()
+    needed_paths: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> Mapping[str, str]:
@@ -103,11 +105,17 @@ def _read_service(name: str, section: Mapping[str, Any]) -> Service:
         image=section.get("image", ""),
         build=section.get("build", {}),
         reserves_gpus=any("gpu" in device.get("capabilities", ()) for device in _reserved(section)),
-        made_folders=tuple(
-            volume["source"]
-            for volume in section.get("volumes") or ()
-            if volume["type"] == "bind" and (volume.get("bind") or {}).get("create_host_path")
-        ),
+        made_folders=_mounted(section, made=True),
+        needed_paths=_mounted(section, made=False),
+    )
+
+
+def _mounted(section: Mapping[str, Any], *, made: bool) -> tuple[str, ...]:
+    """Return what a service mounts of the host: what docker makes where it is missing, or the rest."""
+    return tuple(
+        volume["source"]
+        for volume in section.get("volumes") or ()
+        if volume["type"] == "bind" and bool((volume.get("bind") or {}).get("create_host_path")) == made
     )
 
 

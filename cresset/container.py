@@ -195,10 +195,16 @@ def _make_folders(resolved: Configuration, engine: Engine) -> None:
     """
     service = resolved.service
     # On macOS the engine makes them as this person, and knows some that are not there.
-    if engine.dry_run or not service.made_folders or hardware.system() == "macOS":
+    if engine.dry_run or hardware.system() == "macOS":
         return
-    if hardware.is_remote(hardware.engine_address()):
+    if not (service.made_folders or service.needed_paths) or hardware.is_remote(hardware.engine_address()):
         return
+    for path in service.needed_paths:
+        if files.is_missing(path):
+            raise CressetError(
+                f"a volume of the service {service.name}: there is no {path} on this host",
+                f"make it, or take its line out of {_OVERRIDE}",
+            )
     for path in service.made_folders:
         try:
             is_there = files.kind(path)

@@ -148,6 +148,17 @@ def place(path: str) -> Path:
         raise CressetError(f"{path}: there is no such home", "write the whole path") from None
 
 
+def is_missing(path: str) -> bool:
+    """Return whether nothing is at a path, as far as this account can see."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def kind(path: str) -> str:
     """Return `file` or `folder`, empty for neither; a relative path begins at the checkout, `~` is the person's home.
 

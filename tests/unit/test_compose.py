@@ -66,7 +66,10 @@ def test_only_what_docker_would_make_is_a_folder_to_make() -> None:
         {"type": "bind", "source": "/there", "target": "/there", "bind": {}},
         {"type": "volume", "source": "named", "target": "/named", "volume": {}},
     ]
-    assert compose.read(json.dumps(answer)).service("cpu").made_folders == ("/data",)
+    service = compose.read(json.dumps(answer)).service("cpu")
+    assert service.made_folders == ("/data",)
+    assert "/there" in service.needed_paths
+    assert "/data" not in service.needed_paths
 
 
 def test_presets_are_the_arguments_that_no_setting_reaches() -> None:

@@ -120,6 +120,17 @@ def test_a_folder_that_may_be_there_is_not_left_to_docker(mounted: Configuration
     assert "long form" in refused.value.hint
 
 
+def test_what_docker_would_not_make_is_said_before_it_refuses(mounted: Configuration, tmp_path: Path) -> None:
+    there = [str(tmp_path / "file"), str(tmp_path), "/dev/null", str(tmp_path / ("x" * 300))]
+    container._make_folders(
+        replace(mounted, service=replace(mounted.service, made_folders=(), needed_paths=(*there,))), Engine()
+    )
+    keys = str(tmp_path / "authorized_keys")
+    closed = replace(mounted.service, needed_paths=(keys,))
+    with pytest.raises(CressetError, match=f"a volume of the service cpu: there is no {keys} on this host"):
+        container._make_folders(replace(mounted, service=closed), Engine())
+
+
 def test_a_folder_of_another_machine_is_left_to_docker(mounted: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "engine_address", lambda: "ssh://there")
     container._make_folders(mounted, Engine())
