@@ -198,7 +198,7 @@ def test_of_several_configurations_one_that_fails_stops_none(source_build: Sourc
     (edited.path / "configurations.yaml").unlink()
     assert done.code == 2
     ends = {line.split()[0]: line.split()[2] for line in done.lines if line.startswith(name) and "cresset:" in line}
-    assert ends == {f"{name}-same": "built", f"{name}-bare": "built", f"{name}-none": "failed"}
+    assert ends == {f"{name}-same": "built", f"{name}-bare": "built", f"{name}-none": "failed"}, done.out
     assert "did you mean v2.13.0?" in done.out
     assert "1 of 3 configurations failed" in done.out
     # An empty companion is left out, and compiled is nothing.
