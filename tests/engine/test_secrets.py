@@ -77,6 +77,7 @@ def marked(
     mirror: Mirror,
     clone: Callable[[], Checkout],
     unseen_base: str,
+    light_wheels: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Checkout:
     """A checkout built with everything at hand: a bundle, an index and a mirror that carry the word."""
@@ -89,6 +90,7 @@ def marked(
         TRUSTED_HOST=mirror.address,
         DEB_NEW=mirror.apt,
         PLAIN_IMAGE=unseen_base,
+        WHEELHOUSE=str(light_wheels),
         # A proxy's address would pass the same way, password and all.
         NO_PROXY=f"{mirror.word}.invalid",
     )
