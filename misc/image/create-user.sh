@@ -41,18 +41,18 @@ if [ "$uid" = 0 ]; then
     exit
 fi
 
-if [ -z "$(name_of group "$GID")" ]; then
-    # The name may belong to a group of the image already; then the number alone has to do.
-    if getent group "$GRP" > /dev/null; then GRP="$GRP-$GID"; fi
-    groupadd --gid "$GID" "$GRP"
-fi
-
 # An image may bring an account of that number along (Ubuntu 24.04: ubuntu, 1000) or of that name.
 former=$(name_of passwd "$uid")
 if [ -n "$former" ]; then userdel "$former"; fi
 if [ "$USR" = root ]; then USR=user; fi # of another number than 0, it would be taken for the administrator
 if getent passwd "$USR" > /dev/null; then userdel "$USR"; fi
-if [ -z "$(name_of group "$GID")" ]; then groupadd --gid "$GID" "$GRP"; fi # went with its last account
+
+# Only now, because a group may have gone with its last account.
+if [ -z "$(name_of group "$GID")" ]; then
+    # The name may belong to a group of the image already; then the number alone has to do.
+    if getent group "$GRP" > /dev/null; then GRP="$GRP-$GID"; fi
+    groupadd --gid "$GID" "$GRP"
+fi
 
 # --no-log-init: a login record of a number in the billions is a sparse file of hundreds of gigabytes.
 # The home is made here, because its parent's mode and the skeleton differ between distributions.

@@ -111,8 +111,16 @@ def ubuntu(base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         ({"UID": "1000", "GID": "1000", "USR": "ubuntu", "GRP": "ubuntu"}, ("1000", "1000", "ubuntu", "/home/ubuntu")),
         ({"UID": "1001", "GID": "1000", "USR": "ubuntu", "GRP": "nick"}, ("1001", "1000", "ubuntu", "/home/ubuntu")),
         ({"UID": "1001", "GID": "1001", "USR": "nick", "GRP": "ubuntu"}, ("1001", "1001", "nick", "/home/nick")),
+        ({"UID": "1000", "GID": "1000", "USR": "nick", "GRP": "users"}, ("1000", "1000", "nick", "/home/nick")),
     ],
-    ids=["its number", "its number and one of its groups", "itself", "its name and its group", "its group's name"],
+    ids=[
+        "its number",
+        "its number and one of its groups",
+        "itself",
+        "its name and its group",
+        "its group's name",
+        "its number, and another group's name",
+    ],
 )
 def test_the_images_own_user_is_no_obstacle(
     checkout: Checkout, ubuntu: str, values: dict[str, str], want: tuple[str, ...]
