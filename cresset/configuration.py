@@ -159,8 +159,28 @@ def resolve(
     for value in sorted(values.values(), key=lambda value: value.source == "default"):
         settings.NAMES[value.name].check(value.value, value.source)
     _check_releases(values)
+    refuse_stages(values, recipes)
     recipe = recipes.get(chosen.dockerfile, recipes[RECIPES[0]])
     return Configuration(service=chosen, model=model, recipe=recipe, values=values)
+
+
+def refuse_stages(values: Mapping[str, Value], recipes: Mapping[str, Dockerfile]) -> None:
+    """Refuse a base image that a FROM would take for a stage of its own file, or for no image at all.
+
+    Raises:
+        CressetError: with the setting, where it came from, and how an image of that name is written.
+    """
+    stages = {stage.name for recipe in recipes.values() for stage in recipe.stages}
+    # What a service fixes may have been made of what a person wrote, which comes first.
+    for value in sorted(values.values(), key=lambda value: value.source in {"default", "service"}):
+        if settings.NAMES[value.name].form is not forms.IMAGE:
+            continue
+        written = f"{value.name} (from {value.source}): {value.value!r}"
+        if value.value == "scratch":
+            raise CressetError(f"{written} is no image: nothing can run on it", forms.IMAGE.hint)
+        if value.value in stages:
+            hint = f"write an image of that name with its tag or registry, like {value.value}:latest"
+            raise CressetError(f"{written} is a stage of the Dockerfile", hint)
 
 
 def defaults(model: Model, recipes: Mapping[str, Dockerfile]) -> dict[str, Value]:

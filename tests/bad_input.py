@@ -287,6 +287,19 @@ MISTAKES = (
             ("TORCHVISION_VERSION_TAG", "nightly"),
         )
     ),
+    *(
+        Mistake(
+            name=f"{name}, which is {base}",
+            words=(*BUILD, "--service", service, "--set", f"{name}={base}"),
+            says=f"{name} (from --set): '{base}' is {what}",
+            hint=hint,
+        )
+        for name, service, base, what, hint in (
+            ("SIMPLE_IMAGE", "simple", "scratch", "no image", "like debian"),
+            ("NGC_IMAGE", "ngc", "ngc-base", "a stage of the Dockerfile", "like ngc-base:latest"),
+            ("PLAIN_IMAGE", "cpu", "train", "a stage of the Dockerfile", "like train:latest"),
+        )
+    ),
     Mistake(
         name="compiling for no GPU",
         words=(*BUILD, "--set", "BUILD_MODE=include"),

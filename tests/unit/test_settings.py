@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from cresset import settings
+from cresset import configuration, dockerfile, settings
+from cresset.configuration import Value
 from cresset.credentials import mask
 from cresset.errors import CressetError
 from tests import bad_input
@@ -124,3 +127,22 @@ def test_on_the_command_line_the_seeds_name_of_the_capability_is_understood(name
 @pytest.mark.parametrize("name", sorted(settings.OF_COMPOSE))
 def test_what_compose_itself_reads_is_no_misspelt_setting(name: str) -> None:
     settings.refuse_misspelt(name, ".env")
+
+
+@pytest.mark.parametrize("name", ["BUILD_IMAGE", "TRAIN_IMAGE", "DEPLOY_IMAGE", "SIMPLE_IMAGE", "NGC_IMAGE"])
+def test_a_base_image_is_no_stage(name: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    recipes = {file: dockerfile.parse((root / file).read_text()) for file in configuration.RECIPES}
+
+    def check(value: str) -> None:
+        values = {
+            "CLEAN": Value(name="CLEAN", value="train", source=".env", help=""),
+            name: Value(name=name, value=value, source=".env", help=""),
+        }
+        configuration.refuse_stages(values, recipes)
+
+    for good in ("train:latest", "localhost/train", "debian"):
+        check(good)
+    for stage in ("scratch", "train", "wheelhouse", "ngc-base"):
+        with pytest.raises(CressetError, match=rf"^{name} \(from .env\): '{stage}' is "):
+            check(stage)
