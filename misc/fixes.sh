@@ -7,14 +7,34 @@
 # should last longer is named as a line for `reqs/`. Exit code 1: something is left that cannot be mended from here.
 set -uo pipefail
 
-VENV=${VIRTUAL_ENV:-/opt/venv}
-CONSTRAINTS=${UV_CONSTRAINT:-${VENV%/*}/constraints.txt}
+VENV='' # found below
+export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 any='' left=''
 
 mended() { any=1 && printf 'mended: %s\n' "$1" "${@:2}" | sed '2,$s/^mended:/   /'; }
 cannot() { any=1 left=1 && printf 'not mended: %s\n' "$1" "${@:2}" | sed '2,$s/^not mended:/   /'; }
-install() { VIRTUAL_ENV=$VENV uv pip install --quiet -- "$@"; }
 python() { "$VENV/bin/python" "$@"; }
+
+# The image's environment, whatever a person has activated: below /opt, of the group that create-user.sh makes.
+find_environment() {
+    getent group 65500 > /dev/null || return 1
+    for VENV in "${VIRTUAL_ENV:-}" /opt/{simple,venv,build}; do
+        [[ $VENV != /opt/* || ! -x $VENV/bin/python || $(stat -c %g "$VENV") != 65500 ]] || return 0
+    done
+    return 1
+}
+
+# Whether the environment lies on top of a base image's packages, as those of simple and ngc do.
+is_overlay() { grep -qs '^include-system-site-packages = true' "$VENV/pyvenv.cfg"; }
+
+# uv does not count what lies beneath an environment as installed.
+install() {
+    if ! is_overlay && command -v uv > /dev/null; then
+        VIRTUAL_ENV=$VENV uv pip install --quiet -- "$@"
+    else
+        python -m pip install --quiet -- "$@"
+    fi
+}
 
 
 # git trusts no repository of another account's, and a mounted folder has the owner that it has on the host.
@@ -62,10 +82,16 @@ fix_permissions() {
 
 # pip installs what another package asks for even where PyTorch asks for something else: nvidia-*, triton and their like.
 fix_requirements() {
-    local kind what unmet=()
+    local kind what unmet=() constraints=${UV_CONSTRAINT:-${VENV%/*}/constraints.txt}
+    # An image without a PyTorch of its own has none, and what a base image's packages lack is the base's affair.
+    [[ -r $constraints ]] || return 0
     while read -r kind what; do
-        if [[ $kind == unmet ]]; then unmet+=("$what"); else cannot "$what; a fresh container has it: invoke up"; fi
-    done < <(python - "$CONSTRAINTS" << 'END'
+        if [[ $kind == unmet ]]; then
+            is_overlay || unmet+=("$what")
+        else
+            cannot "$what; a fresh container has it: invoke up"
+        fi
+    done < <(python - "$constraints" << 'END'
 import importlib.metadata as metadata
 import sys
 
@@ -124,20 +150,28 @@ fix_numpy() {
 
 # OpenCV's usual wheels want the libraries of a desktop; the headless ones are the same without windows.
 fix_opencv() {
-    local said name version spec=()
+    local said name version names=() spec=() wheels
     said=$(python -c 'import cv2' 2>&1) && return
     [[ $said == *'cannot open shared object file'* ]] || return 0
     while IFS='=' read -r name _ version; do
+        names+=("$name")
         spec+=("${name%-headless}-headless==$version")
-        VIRTUAL_ENV=$VENV uv pip uninstall --quiet "$name"
-    done < <(VIRTUAL_ENV=$VENV uv pip freeze | grep -E '^opencv-(contrib-)?python(-headless)?==')
-    if ((${#spec[@]})) && install "${spec[@]}" && python -c 'import cv2' 2> /dev/null; then
+    done < <(python -m pip list --format freeze | tr _ - | grep -E '^opencv-(contrib-)?python(-headless)?==')
+    wheels=$(mktemp -d)
+    # The two cannot stand side by side: only what has been fetched and seen to start takes the other's place.
+    if ((${#spec[@]})) &&
+        python -m pip download --quiet --no-deps --only-binary :all: --dest "$wheels" "${spec[@]}" &&
+        python -m pip install --quiet --no-deps --no-index --target "$wheels/tried" "$wheels"/*.whl &&
+        PYTHONPATH=$wheels/tried python -c 'import cv2' &&
+        python -m pip uninstall --quiet --yes "${names[@]}" &&
+        python -m pip install --quiet --no-deps --no-index "$wheels"/*.whl && python -c 'import cv2'; then
         mended "cv2 starts: ${spec[*]} in place of the wheel with windows (${said##*$'\n'})" \
             "for good: the headless name in reqs/pip-*.requirements.txt, or, to have windows, 'libgl1' and" \
             "'libglib2.0-0' in reqs/apt-*.requirements.txt"
     else
         cannot "cv2 does not start: ${said##*$'\n'}" "add 'libgl1' and 'libglib2.0-0' to reqs/apt-*.requirements.txt"
-    fi
+    fi 2> /dev/null
+    rm -r "$wheels"
 }
 
 # New terminals (kitty, ghostty) come with names that a distribution does not know, and ssh brings them inside.
@@ -151,8 +185,9 @@ fix_terminal() {
 }
 
 
-if [[ ! -x $VENV/bin/python ]]; then
-    echo "fixes.sh: there is no $VENV here: run it inside the container, after invoke exec" >&2
+if ! find_environment; then
+    echo 'error: fixes.sh: this is no container of Cresset, and nothing was touched' >&2
+    echo 'hint: run it inside the container: invoke exec, then bash misc/fixes.sh' >&2
     exit 2
 fi
 fix_git

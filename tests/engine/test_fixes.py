@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.engine.light_wheels import make_wheel
 
 SITE = "/opt/venv/lib/python3*/site-packages"
 # In a terminal that no distribution knows, and with an index of our own.
-FIX = "TERM=xterm-ghostty UV_FIND_LINKS=/opt/project bash misc/fixes.sh"
+FIX = "TERM=xterm-ghostty UV_FIND_LINKS=/opt/project PIP_FIND_LINKS=/opt/project bash misc/fixes.sh"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,39 @@ class zeros:
     assert inside(theirs, "pip list --format freeze | grep ^numpy=").out.startswith("numpy==1.")
 
 
-def test_outside_a_container_it_says_where_it_belongs() -> None:
-    refused = run(["env", "VIRTUAL_ENV=/nonexistent", "bash", "misc/fixes.sh"], check=False)
-    assert refused.code == 2
-    assert "run it inside the container" in refused.out
+def test_a_wheel_that_cannot_be_replaced_stays(theirs: Checkout) -> None:
+    with_windows = "pip install --quiet --no-index --find-links . opencv-python"
+    inside(theirs, f"pip uninstall --quiet --yes opencv-python-headless && {with_windows}")
+    try:
+        refused = inside(theirs, f"PIP_NO_INDEX=1 {FIX.replace('/opt/project', '/mnt')}", check=False)
+        assert refused.code == 1
+        assert "not mended: cv2 does not start: " in refused.out
+        inside(theirs, "pip show --quiet opencv-python")
+    finally:
+        inside(theirs, "pip uninstall --quiet --yes opencv-python")
+
+
+def test_an_image_without_a_pytorch_of_its_own_is_looked_at_for_the_rest(theirs: Checkout) -> None:
+    # As simple is: an environment on top of the base's packages; no constraints, no uv.
+    make = (
+        "python3 -m venv --system-site-packages /opt/simple && chgrp -R 65500 /opt/simple && chmod -R g+w /opt/simple"
+    )
+    inside(theirs, make, user="root")
+    try:
+        simple = "VIRTUAL_ENV=/opt/simple UV_CONSTRAINT=/nowhere PATH=/usr/bin:/bin bash misc/fixes.sh"
+        assert inside(theirs, simple).out == "nothing needed mending\n"
+    finally:
+        inside(theirs, "rm -r /opt/simple", user="root")
+
+
+def test_outside_a_container_it_says_where_it_belongs_and_touches_nothing(tmp_path: Path) -> None:
+    program = tmp_path / "venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    before = [path.stat().st_mode for path in (program, program.parent)]
+    for environment in (str(program.parents[1]), "/nonexistent", ""):
+        refused = run(["env", f"VIRTUAL_ENV={environment}", "bash", "misc/fixes.sh"], check=False)
+        assert refused.code == 2
+        assert "run it inside the container" in refused.out
+        assert len(refused.lines) == 2
+    assert [path.stat().st_mode for path in (program, program.parent)] == before
