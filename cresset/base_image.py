@@ -47,8 +47,9 @@ def record(engine: Engine, *, console: Console, suite: str = "") -> None:
     """Make a base image from the host's own package mirror and write its name into `.env`.
 
     Raises:
-        CressetError: this host has no such mirror, or making it failed.
+        CressetError: no daemon answers, this host has no such mirror, or making it failed.
     """
+    engine.ready()
     codename = suite or host.codename()
     if not codename:
         raise CressetError(

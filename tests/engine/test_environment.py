@@ -280,7 +280,7 @@ def test_without_env_a_task_says_what_to_type(bare: Checkout, task: str) -> None
     assert refused.lines == [".env is missing: nobody has said yet what this host needs", "  run: invoke env"]
 
 
-@pytest.mark.parametrize("task", ["start", "stop", "down"])
+@pytest.mark.parametrize("task", ["start", "stop", "down", "base-image"])
 def test_without_a_daemon_nothing_but_two_lines_is_said(bare: Checkout, task: str) -> None:
     bare.invoke("env")
     refused = bare.invoke(task, check=False, DOCKER_HOST="unix:///nowhere/docker.sock")
