@@ -190,6 +190,19 @@ REMEDIES = (
         advice=f"the base image {{image}} is neither here nor to be pulled: log in to its registry, {_OTHERWISE}",
     ),
     Remedy(
+        name="the base image lacks a shell",
+        pattern=r'exec: "[^"]*": (?:stat |executable file not found)|unable to find user '
+        r"|\b(?:cat|cp|cut|mkdir|mktemp|rm|sed): (?:command )?not found$",
+        advice="a step finds no shell, no accounts or no programs where the base image says that they are: see to the "
+        "image's SHELL and PATH, or choose another; one made for a single program (scratch, distroless) does not do",
+    ),
+    Remedy(
+        name="the base image's Python is too old",
+        pattern=r"failed to inspect Python interpreter|Please use Python 3\.\d+ or newer",
+        advice="uv {UV_VERSION} cannot use the Python of the base image, of which it wants 3.6 or newer: choose another "
+        "base image, like python:3.12, or remove that Python from yours",
+    ),
+    Remedy(
         name="no such Python",
         pattern=r"no interpreter found for Python (?P<version>\S+)|Python <3\.6 is not supported",
         advice="the base image has no Python {PYTHON_VERSION}, and uv {UV_VERSION} knows none to fetch: choose another "
@@ -326,6 +339,13 @@ REMEDIES = (
         pattern=_NO_PYTHON_VERSION + r"|no solution found when resolving|ResolutionImpossible",
         advice="no set of versions fits Python {PYTHON_VERSION} and this PyTorch, which is never replaced: loosen a "
         "line of reqs/pip-*.requirements.txt, or choose another PYTORCH_VERSION_TAG",
+    ),
+    Remedy(
+        name="the base image's ONBUILD fails",
+        # What a base leaves to the images built on it is run at the FROM, which an excerpt of the Dockerfile points to.
+        pattern=r'(?:^ERROR: .*process "|: "[^"]*": not found)[\s\S]*>>> FROM (?P<from>\S+)',
+        advice="the base image of `FROM {from}` leaves steps to the images built on it (ONBUILD), made for a folder of "
+        "its own: choose the variant of the image without them, or another",
     ),
 )
 
