@@ -122,6 +122,21 @@ def test_the_dev_container_of_another_service_is_not_built_by_mistake(fresh: Che
     assert "invoke env --update --set SERVICE=train" in refused
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "start.sh: no service is given"),
+        ([""], "start.sh: no service is given"),
+        (["nope"], "start.sh: there is no service nope; the services are cpu, "),
+    ],
+)
+def test_no_service_or_an_unknown_one_is_one_line(fresh: Checkout, words: list[str], says: str) -> None:
+    refused = run(["bash", ".devcontainer/start.sh", *words], cwd=fresh.path, check=False, **fresh.extra)
+    assert refused.code == 2
+    assert refused.lines[-1].startswith(says)
+    assert "SERVICE=" not in refused.out
+
+
 def test_it_follows_the_service_that_env_names(fresh: Checkout) -> None:
     (command,) = re.findall(r"^    (invoke env --update .*)\n", (ROOT / "docs/ide.md").read_text(), re.MULTILINE)
     image = f"cresset:test-{uuid.uuid4().hex[:8]}"
