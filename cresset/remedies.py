@@ -199,7 +199,7 @@ REMEDIES = (
     Remedy(
         name="the base image's Python is too old",
         pattern=r"failed to inspect Python interpreter|Please use Python 3\.\d+ or newer",
-        advice="uv {UV_VERSION} cannot use the Python of the base image, of which it wants 3.6 or newer: choose another "
+        advice="uv {UV_VERSION} cannot use the base image's Python, which has to be 3.6 or newer: choose another "
         "base image, like python:3.12, or remove that Python from yours",
     ),
     Remedy(

@@ -230,7 +230,8 @@ CASES = {
     ),
     "a SHELL that is not there": Case(
         'ERROR: failed to solve: process "/nowhere -c true" did not complete successfully: exit code: 1\n'
-        'runc run failed: unable to start container process: exec: "/nowhere": stat /nowhere: no such file or directory',
+        "runc run failed: unable to start container process: "
+        'exec: "/nowhere": stat /nowhere: no such file or directory',
         "the base image lacks a shell",
         "SHELL and PATH",
     ),
