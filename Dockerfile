@@ -1063,8 +1063,9 @@ ENV TZ=${TZ} \
     PYTHONUNBUFFERED=1 \
     VIRTUAL_ENV=/opt/simple
 WORKDIR ${PROJECT_ROOT}
-# The base image's own would be given the shell as an argument.
+# The base image's own would be given the shell as an argument, and what it looks after does not run then.
 ENTRYPOINT []
+HEALTHCHECK NONE
 CMD ["zsh"]
 LABEL cresset.stage=simple cresset.arguments="SIMPLE_IMAGE='${SIMPLE_IMAGE}' \
 ADD_USER='${ADD_USER}' UID='${UID}' GID='${GID}' USR='${USR}' GRP='${GRP}' SUDO='${SUDO}' SSH='${SSH}' \

@@ -103,6 +103,10 @@ def test_sudo_ssh_and_a_preload_are_had_here_too(ngc: Checkout) -> None:
     assert "/opt/preload/libiomp5.so\n" in ngc.inside("cat /proc/self/maps").out
 
 
+def test_what_goes_wrong_inside_is_looked_for_here_too(ngc: Checkout) -> None:
+    assert ngc.inside("bash misc/fixes.sh").lines == ["nothing needed mending"]
+
+
 def test_neither_torch_nor_a_companion_is_replaced(ngc: Checkout, tmp_path: Path) -> None:
     make_wheel(tmp_path, "companion", "2.0")
     make_wheel(tmp_path, "mine", "1.0")

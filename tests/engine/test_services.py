@@ -297,6 +297,14 @@ def test_simple_brings_python_where_the_base_has_none(services: Callable[[str], 
     assert "%n@%m" in simple.inside("zsh -ic 'echo $PROMPT'").out
 
 
+@pytest.mark.parametrize("service", ["simple", "devel"])
+def test_what_goes_wrong_inside_is_looked_for_where_there_is_no_torch(
+    services: Callable[[str], Checkout], service: str
+) -> None:
+    said = services(service).inside("bash misc/fixes.sh").lines
+    assert [line for line in said if not line.startswith("mended: git works")] in ([], ["nothing needed mending"])
+
+
 def test_simple_keeps_tensorflow_from_taking_a_whole_gpu(services: Callable[[str], Checkout]) -> None:
     shown = "printenv TF_FORCE_GPU_ALLOW_GROWTH || true"
     assert services("simple").inside(shown).lines == ["true"]
@@ -326,7 +334,7 @@ def test_simple_is_on_top_of_a_private_bases_python(
         "RUN cd /opt/venv/lib/python3*/site-packages && cp /tmp/cresset_private.py . &&"
         " mkdir cresset_private-1.0.dist-info && cp /tmp/METADATA cresset_private-1.0.dist-info/\n"
         "RUN echo 'x = 1' > /mnt/far.py\n"
-        'ENV PYTHONPATH=/mnt\nUSER 4321\nENTRYPOINT ["false"]\n'
+        'ENV PYTHONPATH=/mnt\nUSER 4321\nENTRYPOINT ["false"]\nHEALTHCHECK CMD false\n'
     )
     run(["docker", "build", "--quiet", "--tag", base, str(tmp_path)])
     requirements = simple.path / "reqs" / "pip-simple.requirements.txt"
@@ -338,6 +346,8 @@ def test_simple_is_on_top_of_a_private_bases_python(
         private = replace(simple, extra={**simple.extra, **settings, **switches})
         private.invoke("build")
         assert private.inside("id --user; command -v python").lines == [NUMBER, "/opt/simple/bin/python"]
+        shown = run(["docker", "image", "inspect", "--format", "{{json .Config.Healthcheck.Test}}", image]).lines
+        assert shown == ['["NONE"]']
         code = "import cresset_private, far, numpy, torch, tqdm; print(torch.__file__, numpy.__file__, tqdm.__file__)"
         torch, numpy, tqdm = private.inside(f"python -c '{code}'").out.split()
         assert torch.startswith("/opt/venv/")
