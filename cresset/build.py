@@ -221,7 +221,7 @@ def _failure(
     failure: str, outcome: Outcome, resolved: Configuration, *, root: str, requirements: dict[str, str]
 ) -> CressetError:
     """Return what to say of a build that failed; what BuildKit says is on the screen already."""
-    excerpt = [line for line in outcome.lines if ">>> FROM" in line]
+    excerpt = [line for line in outcome.lines if "| >>>" in line]
     text = "\n".join([outcome.error, *(outcome.failed.log if outcome.failed else ()), *excerpt])
     values = {name: mask(value) for name, value in resolved.as_dict().items()}
     known = remedies.find(text, values={**values, "root": root}, requirements=requirements)

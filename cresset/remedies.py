@@ -342,10 +342,10 @@ REMEDIES = (
     ),
     Remedy(
         name="the base image's ONBUILD fails",
-        # What a base leaves to the images built on it is run at the FROM, which an excerpt of the Dockerfile points to.
-        pattern=r'(?:^ERROR: .*process "|: "[^"]*": not found)[\s\S]*>>> FROM (?P<from>\S+)',
-        advice="the base image of `FROM {from}` leaves steps to the images built on it (ONBUILD), made for a folder of "
-        "its own: choose the variant of the image without them, or another",
+        # What a base leaves to the images built on it counts its own lines: BuildKit points to the Dockerfile's first.
+        pattern=r'(?:^ERROR: .*process "|: "[^"]*": not found)[\s\S]*^ *1 \| >>>',
+        advice="the failed step is not the Dockerfile's: the base image leaves it to the images built on it (ONBUILD), "
+        "for a folder of another kind; choose the variant of the image without it, or another",
     ),
 )
 

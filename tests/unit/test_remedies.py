@@ -256,15 +256,15 @@ CASES = {
     ),
     "a base that leaves a command to others": Case(
         'ERROR: failed to solve: process "/bin/sh -c make x" did not complete successfully: exit code: 1\n'
-        " 155 | >>> FROM ${SIMPLE_IMAGE} AS simple-uv",
+        "   1 | >>> # The stages, from what rarely changes to what changes daily.",
         "the base image's ONBUILD fails",
-        "`FROM ${SIMPLE_IMAGE}`",
+        "the failed step is not the Dockerfile's",
     ),
     "a base that leaves a copy to others": Case(
         "ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref e7168004::r094jrf3: "
-        '"/package.json": not found\n   1 | >>> FROM node AS train-base',
+        '"/package.json": not found\n   1 | >>> # The stages, from what rarely changes to what changes daily.',
         "the base image's ONBUILD fails",
-        "`FROM node`",
+        "variant of the image without it",
     ),
     "no Python to fetch": Case(
         "error: Failed to download `https://github.com/astral-sh/python-build-standalone/releases/download/x.tar.gz`\n"
@@ -475,7 +475,7 @@ def test_a_known_failure_has_its_advice(text: str, name: str, advice: str) -> No
     assert found.name == name
     assert advice in found.text
     assert "\n" not in found.text
-    assert "{" not in found.text.replace("${SIMPLE_IMAGE}", "")
+    assert "{" not in found.text
 
 
 def test_the_page_lists_every_failure_in_the_order_in_which_it_is_looked_for() -> None:
@@ -494,7 +494,7 @@ def test_every_failure_has_a_case() -> None:
     "text",
     [
         "",
-        'ERROR: failed to solve: process "/bin/sh -c x" did not complete successfully: exit code: 1',
+        'ERROR: failed to solve: process "/bin/sh -c x" did not complete successfully: exit code: 1\n  21 | >>> RUN x',
         "ERROR: failed to solve: the command did not complete successfully: exit code: 1",
         "killed the process 12",
     ],
