@@ -163,7 +163,8 @@ class Engine:
     @property
     def _daemon(self) -> list[str]:
         done = self._answers[0]
-        if done.returncode:
+        # Some clients end well without the daemon, with empty fields, and the reason on the other stream.
+        if done.returncode or not done.stdout.partition("\t")[0].strip():
             raise refusals.daemon_refusal(done.stderr)
         return done.stdout.rstrip("\n").split("\t")
 
@@ -204,9 +205,10 @@ class Engine:
 
     def identity(self) -> tuple[str, str]:
         """Return the id that the engine gave itself, and the name of its store; empty where no daemon answers."""
-        if self._answers[0].returncode:
+        try:
+            *_, identity, store = self._daemon
+        except CressetError:
             return "", ""
-        *_, identity, store = self._daemon
         return identity, store
 
     def output_of(self, reference: str, script: str) -> str:

@@ -71,7 +71,8 @@ def engine_address() -> str:
 
 def docker_folder() -> Path:
     """Return docker's own folder, where it keeps its configuration, plugins, and what buildx remembers."""
-    return Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    # An account without a home, as a number that a container is given, has no such folder; Path would raise.
+    return Path(os.path.expanduser(os.environ.get("DOCKER_CONFIG") or "~/.docker"))  # noqa: PTH111
 
 
 def engine_memory() -> int:

@@ -287,7 +287,7 @@ def builder() -> str:
 
 def builds_in_engine() -> bool:
     """Return whether that builder is the engine itself, and so finds the engine's images; buildx writes others down."""
-    return not (hardware.docker_folder() / "buildx" / "instances" / builder()).exists()
+    return not os.path.exists(hardware.docker_folder() / "buildx" / "instances" / builder())  # noqa: PTH110 - no error
 
 
 def engine_context() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cresset import processes, refusals
+from cresset import hardware, processes, refusals
 from cresset.engine import Engine
 from cresset.errors import CressetError
 
@@ -104,3 +104,35 @@ def test_a_broken_override_file_is_named() -> None:
 
 def test_no_words_are_no_answer() -> None:
     assert str(refusals.daemon_refusal("")) == "no Docker daemon answers: no answer"
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, out: str, err: str) -> Engine:
+    info = subprocess.CompletedProcess([], 0, stdout=out, stderr=err)
+    version = subprocess.CompletedProcess([], 0, stdout="2.26.1\n", stderr="")
+    monkeypatch.setattr(Engine, "_capture_all", lambda *_: [info, version])
+    return Engine()
+
+
+def test_a_client_that_ends_well_without_a_daemon_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "errors pretty printing info\nERROR: permission denied while trying to connect to the Docker daemon socket\n"
+    engine = answering(monkeypatch, "\t\t\t\t\n", said)
+    with pytest.raises(CressetError, match="this account may not use the Docker daemon"):
+        engine.ready()
+    assert engine.identity() == ("", "")
+    with pytest.raises(CressetError, match="no Docker daemon answers: Cannot connect"):
+        answering(monkeypatch, "\t\t\t\t\n", DOWN).place()
+
+
+def test_an_engine_whose_names_are_empty_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = answering(monkeypatch, "26.1.5\t\t/var/lib/docker\tid\toverlay2\n", "WARNING: No swap limit support\n")
+    engine.ready()
+    assert engine.place() == ("", "/var/lib/docker")
+    assert engine.identity() == ("id", "overlay2")
+
+
+def test_an_account_without_a_home_has_no_folder_of_dockers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert not hardware.docker_folder().is_absolute()
+    assert refusals.foreign_folder() is None
