@@ -185,6 +185,7 @@ def _check_requirements(resolved: Configuration, product: Product) -> dict[str, 
             raise CressetError(
                 f"reqs/{name} is a link out of its folder", "put the file itself there: a build follows none"
             )
+        requirements.check_lines(text, f"reqs/{name}")
         if name.startswith("apt-"):
             requirements.check_apt(text, f"reqs/{name}")
         elif name.startswith("dnf-"):

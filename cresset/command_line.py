@@ -17,6 +17,7 @@ from rich.console import Console
 
 from cresset import files, settings
 from cresset.configuration import Request
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 
 HELP = {
@@ -129,7 +130,7 @@ def whole_number(option: str, text: str) -> int:
         CressetError: it says none.
     """
     if not re.fullmatch(r"[0-9]{0,6}", text):
-        raise CressetError(f"{option}: {text!r} is no whole number", "write it like 2, or leave it out")
+        raise CressetError(f"{option}: {quoted(text)} is no whole number", "write it like 2, or leave it out")
     return int(text or "0")
 
 
@@ -143,4 +144,4 @@ def refuse_misspelt_task(words: list[str], known: list[str]) -> None:
     if name and name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "`invoke --list` shows them"
-        raise Exit(f"there is no task {name!r}\n  {hint}", code=2)
+        raise Exit(f"there is no task {quoted(name)}\n  {hint}", code=2)

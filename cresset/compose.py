@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 
 
@@ -68,7 +69,9 @@ class Model:
             CressetError: there is none; the hint lists those there are.
         """
         if name not in self.services:
-            raise CressetError(f"there is no service {name!r}", f"the services are {', '.join(sorted(self.services))}")
+            raise CressetError(
+                f"there is no service {quoted(name)}", f"the services are {', '.join(sorted(self.services))}"
+            )
         return self.services[name]
 
 

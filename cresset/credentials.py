@@ -22,6 +22,6 @@ def mask(value: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """Return a value for one line of a screen: in quotes, without credentials, not too long, control characters named."""
+    """Return a value for one line of a screen: in quotes, without credentials, cut, its control characters escaped."""
     shown = mask(value)
     return repr(shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "...")

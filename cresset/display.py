@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from rich.text import Text
 
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 from cresset.live import WIDEST, Region, abridge, duration, label_width, rows
 from cresset.pace import Pace, words
@@ -49,7 +50,9 @@ def mode(text: str) -> Mode:
     for known in get_args(Mode):
         if text == known:
             return known  # type: ignore[no-any-return]
-    raise CressetError(f"--progress: {text!r} is no way to show a build", f"choose one of: {', '.join(get_args(Mode))}")
+    raise CressetError(
+        f"--progress: {quoted(text)} is no way to show a build", f"choose one of: {', '.join(get_args(Mode))}"
+    )
 
 
 class Progress:

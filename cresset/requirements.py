@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from cresset.credentials import mask
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 
 # debian.org/doc/debian-policy, 5.6.1 and 5.6.12; what else apt takes (name-, name*, name^, ~pattern) does something
@@ -20,8 +20,8 @@ from cresset.errors import CressetError
 _APT = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(={1,2}[A-Za-z0-9.+:~*-]+|/[a-z0-9.-]+)?")
 
 # dnf.readthedocs.io/en/latest/command_ref.html, 'Specifying Packages': name, name.arch, name-version,
-# name-version-release, all with patterns; a group as @name.
-_DNF = re.compile(r"@?[A-Za-z0-9*][A-Za-z0-9._+:~^*?-]*")
+# name-version-release, all with patterns; a group as @name. A pattern alone would be all there is.
+_DNF = re.compile(r"(?=.*[A-Za-z0-9])@?[A-Za-z0-9*][A-Za-z0-9._+:~^*?-]*")
 _PIP_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 # What uv knows in a requirement file (docs.astral.sh/uv/pip/compatibility, pip.pypa.io's requirements file format):
@@ -35,7 +35,25 @@ _SWITCHES = {"--no-index", "--pre", "--prefer-binary", "--require-hashes"}
 _ADDRESS = re.compile(r"git\+|[a-z][a-z0-9+.-]*:/")
 _SERVER = re.compile(r"https?://(?:[^/?#]*@)?([^/?#]*)")
 _NAMED_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^]]*\])?\s*@\s*(.+)")
+_LONGEST = 10_000  # characters of a line
 _ARCHIVES = (".whl", ".zip", ".tar.gz")
+
+
+def check_lines(text: str, name: str) -> None:
+    """Refuse a requirement file whose lines nobody can have meant: one of thousands of words, two that look like one.
+
+    Raises:
+        CressetError: with the file's name and the line's number.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > _LONGEST:
+            raise CressetError(f"{name}:{number}: is a line of {len(line)} characters", "write one package a line")
+        # The end of a line on old Macs; everybody who reads the file would see one long word.
+        if "\r" in line.strip("\r"):
+            raise CressetError(
+                f"{name}:{number}: {quoted(line.rstrip(chr(13)))} has a carriage return inside",
+                "end each line with a line feed, as editors do that save for Linux",
+            )
 
 
 def check_apt(text: str, name: str) -> None:
@@ -70,7 +88,7 @@ def _check_words(text: str, name: str, form: re.Pattern[str], problem: str, hint
     for number, line in enumerate(text.replace("\r", "").split("\n"), start=1):
         for word in re.split(r"[ \t]+", line.split("#", 1)[0].strip(" \t")):
             if word and (not form.fullmatch(word) or word.endswith("-")):
-                raise CressetError(f"{name}:{number}: {_short(word)} {problem}", hint)
+                raise CressetError(f"{name}:{number}: {quoted(word)} {problem}", hint)
 
 
 def check_pip(text: str, name: str, *, is_here: Callable[[str], bool]) -> None:
@@ -87,7 +105,7 @@ def check_pip(text: str, name: str, *, is_here: Callable[[str], bool]) -> None:
     for number, line in _logical_lines(text):
         problem, hint = _problem(line, is_here)
         if problem:
-            raise CressetError(f"{name}:{number}: {_short(line)} {problem}", hint)
+            raise CressetError(f"{name}:{number}: {quoted(line)} {problem}", hint)
 
 
 def check_compiled(text: str, name: str) -> None:
@@ -102,7 +120,7 @@ def check_compiled(text: str, name: str) -> None:
         if package in {"torch", "torchvision", "torchaudio", "torchtext"}:
             tag = "PYTORCH" if package == "torch" else package.upper()
             raise CressetError(
-                f"{name}:{number}: {_short(line)} is what these are compiled against", f"set {tag}_VERSION_TAG instead"
+                f"{name}:{number}: {quoted(line)} is what these are compiled against", f"set {tag}_VERSION_TAG instead"
             )
 
 
@@ -137,7 +155,7 @@ def _problem(line: str, is_here: Callable[[str], bool]) -> tuple[str, str]:
     requirement, *options = re.split(r" (?=--)", line)
     if odd := [option for option in options if not re.match(r"--hash(=|\s|$)", option)]:
         return (
-            f"has {_short(odd[0])}, which uv does not know",
+            f"has {quoted(odd[0])}, which uv does not know",
             "leave it out; of pip's options on a line uv knows --hash",
         )
     if address := _NAMED_ADDRESS.fullmatch(requirement):
@@ -182,9 +200,3 @@ def _place_problem(place: str, is_here: Callable[[str], bool]) -> tuple[str, str
     if path.startswith("/") and not is_here(re.split(r"[\s;\[]", path, maxsplit=1)[0]):
         return "", ""
     return "is a file or a folder", hint
-
-
-def _short(text: str) -> str:
-    """Return a text in quotes, for one line of a screen."""
-    text, longest = mask(text), 60
-    return repr(text if len(text) <= longest else text[:longest] + "...")

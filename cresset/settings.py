@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from cresset import forms
-from cresset.credentials import mask
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 from cresset.forms import Form
 
@@ -44,7 +44,7 @@ class Setting:
             CressetError: with the name, where the value came from, and what to write instead.
         """
         if not self.form.accepts(value):
-            raise CressetError(f"{self.name} (from {source}): {mask(value)!r} is not {self.form.what}", self.form.hint)
+            raise CressetError(f"{self.name} (from {source}): {quoted(value)} is not {self.form.what}", self.form.hint)
 
 
 SETTINGS = (
@@ -223,7 +223,7 @@ def find(name: str, source: str) -> Setting:
         raise CressetError(f"{source}: {name} is an old name", f"write {RENAMED[name]}")
     near = get_close_matches(name.upper(), NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else "`invoke config` lists all settings"
-    raise CressetError(f"{source}: there is no setting {name!r}", hint)
+    raise CressetError(f"{source}: there is no setting {quoted(name)}", hint)
 
 
 def refuse_misspelt(name: str, source: str) -> None:
@@ -249,7 +249,7 @@ def parse_assignments(texts: list[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         name = "CCA" if name in {"CC", "CCC"} else name
         if not equals or not name:
-            raise CressetError(f"--set: {text!r} is not NAME=VALUE", "write it like --set CUDA_VERSION=13.0.3")
+            raise CressetError(f"--set: {quoted(text)} is not NAME=VALUE", "write it like --set CUDA_VERSION=13.0.3")
         find(name, "--set").check(value, "--set")
         values[name] = value
     return values

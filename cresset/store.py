@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 from cresset.family import ARGUMENTS
 from cresset.live import duration
@@ -127,7 +128,7 @@ def age(text: str) -> timedelta | None:
         return None
     found = re.fullmatch(r"([0-9]{1,5})([hdw])", text)
     if not found:
-        raise CressetError(f"--older-than: {text!r} is no age", "write hours, days or weeks: 12h, 30d, 8w")
+        raise CressetError(f"--older-than: {quoted(text)} is no age", "write hours, days or weeks: 12h, 30d, 8w")
     return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
@@ -141,5 +142,5 @@ def size(text: str) -> float | None:
         return None
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]+)?) *([KMGT]?B)", text, re.IGNORECASE)
     if not found:
-        raise CressetError(f"--larger-than: {text!r} is no size", "write it like 500MB or 2GB")
+        raise CressetError(f"--larger-than: {quoted(text)} is no size", "write it like 500MB or 2GB")
     return float(found[1]) * _BYTES[found[2].upper()]

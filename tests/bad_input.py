@@ -143,6 +143,8 @@ DNF_LINES = (
     ("git-", "'git-' is no package"),
     ("?git", "'?git' is no package"),
     ("--nogpgcheck", "'--nogpgcheck' is no package"),
+    ("*", "'*' is no package"),
+    ("@*", "'@*' is no package"),
     ("https://example.org/git.rpm", "'https://example.org/git.rpm' is no package"),
     ("./git.rpm", "'./git.rpm' is no package"),
     ("$(touch x)", "'$(touch' is no package"),

@@ -161,3 +161,22 @@ def test_pytorch_is_not_compiled_against_itself(line: str) -> None:
     with pytest.raises(CressetError, match=r"reqs/x:2: .* is what these are compiled against"):
         requirements.check_compiled(f"# mine\n{line}\n", "reqs/x")
     requirements.check_compiled("torch-scatter\nflash-attn\n--no-index\n", "reqs/x")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("numpy\rsix", r"'numpy\rsix' has a carriage return inside"),
+        ("# why\rsix\r", r"'# why\rsix' has a carriage return inside"),
+        ("x" * 10_001, "is a line of 10001 characters"),
+    ],
+    ids=["a name", "a comment", "long"],
+)
+def test_a_line_that_nobody_can_have_meant_is_refused(line: str, problem: str) -> None:
+    with pytest.raises(CressetError) as refusal:
+        requirements.check_lines(f"six\r\n{line}\n", "pip.txt")
+    assert str(refusal.value) == f"pip.txt:2: {problem}"
+
+
+def test_lines_of_windows_are_taken() -> None:
+    requirements.check_lines("\rsix\r\n\r\nnumpy\r\r\n" + "x" * 10_000, "pip.txt")

@@ -7,6 +7,8 @@ import pytest
 from cresset import configuration, dockerfile, settings
 from cresset.configuration import Value
 from cresset.credentials import mask
+from cresset import settings
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 from tests import bad_input
 
@@ -77,7 +79,7 @@ def test_good_input_stays_good(name: str, value: str) -> None:
 def test_bad_input_is_refused_with_its_name_and_a_hint(name: str, value: str, hint: str) -> None:
     with pytest.raises(CressetError) as refusal:
         settings.find(name, ".env").check(value, ".env")
-    assert str(refusal.value).startswith(f"{name} (from .env): {mask(value)!r} is not ")
+    assert str(refusal.value).startswith(f"{name} (from .env): {quoted(value)} is not ")
     assert "secret@" not in str(refusal.value)
     assert hint in refusal.value.hint
 
