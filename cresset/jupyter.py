@@ -19,6 +19,7 @@ from cresset.engine import Engine
 from cresset.errors import CressetError
 
 _SCRIPTS = "cresset/data"
+_LAST_PORT = 65535
 
 
 def serve(resolved: Configuration, engine: Engine, *, port: int, console: Console) -> None:
@@ -34,12 +35,16 @@ def serve(resolved: Configuration, engine: Engine, *, port: int, console: Consol
         console: where the address is shown.
 
     Raises:
-        CressetError: the container does not run, it has no JupyterLab, or the port is taken.
+        CressetError: the container does not run, it has no JupyterLab, or the port is taken or none.
     """
     script = files.require(f"{_SCRIPTS}/serve_jupyter.py")
     enter = ["docker", "exec", "--interactive"]
+    if not 0 <= port <= _LAST_PORT:
+        raise CressetError(f"--port {port}: there is no such port", "choose one up to 65535, or leave it out")
     if engine.dry_run:
-        engine.run([*enter, "--env", "JUPYTER_TOKEN", resolved.service.name, "python3", "-c", script])
+        # The container's name is known where it runs only; Compose finds it by its service.
+        compose = ["docker", "compose", "exec", "--no-TTY", "--env", "JUPYTER_TOKEN"]
+        engine.run([*compose, resolved.service.name, "python3", "-c", script])
         return
     name = container.require_running(resolved, engine)
     environment = {**os.environ, **engine.environment}
@@ -70,9 +75,9 @@ def serve(resolved: Configuration, engine: Engine, *, port: int, console: Consol
 def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", port))
-    except (OSError, OverflowError):
+    except OSError:
         raise CressetError(
-            f"--port {port}: it is taken, or none to be had", "choose another, or leave it out"
+            f"--port {port}: it is taken, or not for this account", "choose another, or leave it out"
         ) from None
 
 

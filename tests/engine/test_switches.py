@@ -364,7 +364,8 @@ def test_without_jupyterlab_the_line_is_named(built: Checkout) -> None:
     ]
     taken = built.invoke("jupyter", "--port", "-1", check=False)
     assert (taken.code, len(taken.lines)) == (2, 2)
-    assert "docker exec" in built.invoke("jupyter", "--dry-run").out
+    # What is printed can be typed.
+    assert "docker compose exec --no-TTY --env JUPYTER_TOKEN cpu python3 -c" in built.invoke("jupyter", "--dry-run").out
 
 
 # Shell
