@@ -54,12 +54,12 @@ def up(resolved: Configuration, engine: Engine) -> None:
     _make_folders(resolved, engine)
     # Compose loses its way when two of it replace one container.
     with nullcontext() if engine.dry_run else files.turn("up"):
-        if not engine.dry_run:
-            engine.remove_half_made(resolved.model.project, resolved.service.name)
-        options = ("--detach", "--no-build", "--force-recreate")
-        argv = [*_COMPOSE, "up", *options, resolved.service.name]
         project, name = resolved.model.project, resolved.service.name
-        engine.run(argv, hint=lambda: remedy(engine.start_problem(project, name)))
+        if not engine.dry_run:
+            engine.remove_half_made(project, name)
+        former = () if engine.dry_run else engine.containers(project, name)
+        argv = [*_COMPOSE, "up", "--detach", "--no-build", "--force-recreate", name]
+        engine.run(argv, hint=lambda: remedy(engine.start_problem(project, name, besides=former)))
 
 
 def why_build(resolved: Configuration, engine: Engine) -> str:

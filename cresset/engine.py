@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -250,10 +250,25 @@ class Engine:
         """
         return next(iter(self._containers(project, service, "--filter", "status=running")), "")
 
-    def start_problem(self, project: str, service: str) -> str:
-        """Return why a service's container did not start, as the daemon noted it; empty where it noted nothing."""
-        names = self._containers(project, service, "--all")
-        return self._capture(["docker", "container", "inspect", "--format", "{{.State.Error}}", *names]).stdout.strip()
+    def containers(self, project: str, service: str) -> frozenset[str]:
+        """Return the ids of a service's containers, whether they run or not.
+
+        Raises:
+            CressetError: no daemon answers.
+        """
+        return frozenset(self._containers(project, service, "--all", show="{{.ID}}"))
+
+    def start_problem(self, project: str, service: str, *, besides: Collection[str] = ()) -> str:
+        """Return why a service's container did not start, as the daemon noted it; empty where it noted nothing.
+
+        Args:
+            project: of Compose.
+            service: of that project.
+            besides: containers, by their ids, that are not meant: the daemon's note outlives what it was about.
+        """
+        made = sorted(self.containers(project, service).difference(besides))
+        inspect = ["docker", "container", "inspect", "--format", "{{.State.Error}}"]
+        return self._capture([*inspect, *made]).stdout.strip() if made else ""
 
     def remove_half_made(self, project: str, service: str) -> None:
         """Remove the container that an interrupted replacement left behind, over whose name Compose would stumble.

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cresset import container, dockerfile, hardware, inventory
+from cresset import container, dockerfile, files, hardware, inventory
 from cresset.compose import Model, Service
 from cresset.configuration import Configuration
 from cresset.engine import Engine
@@ -134,3 +136,28 @@ def test_what_docker_would_not_make_is_said_before_it_refuses(mounted: Configura
 def test_a_folder_of_another_machine_is_left_to_docker(mounted: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "engine_address", lambda: "ssh://there")
     container._make_folders(mounted, Engine())
+
+
+@pytest.mark.parametrize(("made", "want"), [([], ""), (["new"], "choose another")], ids=["nothing", "a container"])
+def test_a_failure_is_told_by_a_container_of_its_own(
+    mounted: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[str], want: str
+) -> None:
+    here = ["old"]
+    hints = []
+
+    def run(_: Engine, __: object, *, hint: Callable[[], str]) -> None:
+        here.extend(made)
+        hints.append(hint())
+
+    def note(_: Engine, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        assert "old" not in argv
+        return subprocess.CompletedProcess(argv, 0, stdout="port is already allocated\n", stderr="")
+
+    monkeypatch.setattr(Engine, "_containers", lambda *_, **__: list(here))
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(Engine, "remove_half_made", lambda *_: None)
+    monkeypatch.setattr(Engine, "run", run)
+    monkeypatch.setattr(Engine, "_capture", note)
+    container.up(replace(mounted, service=replace(mounted.service, made_folders=())), Engine())
+    assert want in hints[0]
+    assert bool(hints[0]) == bool(want)
