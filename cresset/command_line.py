@@ -81,6 +81,7 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
         try:
             # Docker looks for the project where it is run, and a folder below may hold one of its own.
             os.chdir(files.ROOT)
+            settings.drop_empty(os.environ)
             # Invoke has an option of its own for the same, --dry.
             body(read_request(service, set_ or [], dry_run=dry_run or context.config.run.dry), **own)
             if sys.stdout:

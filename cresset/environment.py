@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -122,13 +123,7 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     found, none_found = availability.choose_wheels(settled, facts)
     if versions:
         none_found = gate.after_choice(_settle(request, service, [*cuda, *versions, *found], wish), facts) or none_found
-    # What was said for this host by hand, in the shell or on the command line, holds from now on.
-    said = [
-        Choice(name=value.name, value=value.value, reason=source)
-        for source in ("shell", "--set")
-        for value in resolved.values.values()
-        if value.source == source and value.name not in wish.settings
-    ]
+    said = [one for one in _said(resolved, request, os.environ) if one.name not in wish.settings]
     capabilities = env_file.capability_choices(gpus)
     choices = {one.name: one for one in (*usable, *system, *cuda, *capabilities, *versions, *found, *said)}
     asked = [one.name for one in choices.values() if one.name in {*request.overrides, *(v.name for v in versions)}]
@@ -144,6 +139,23 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     notes += _notes(facts)
     notes += [f"Not used: {odd.name} = {mask(odd.value)} ({odd.reason})." for odd in unusable]
     return _Proposal(text=text, choices=choices, asked=asked, gpus=facts.gpus, notes=notes)
+
+
+def _said(resolved: Configuration, request: Request, shell: Mapping[str, str]) -> list[Choice]:
+    """Return what was said for this host by hand, in the shell or on the command line: it holds from now on.
+
+    An empty variable of the shell is for one call: often it is a script's, for what it does not know.
+    """
+    named = [value for value in resolved.values.values() if value.source == "shell" and shell.get(value.name)]
+    return [
+        *(Choice(name=value.name, value=value.value, reason="shell") for value in named),
+        *(
+            # As it was said: an IMAGE_NAME that is empty makes one for each service.
+            Choice(name=value.name, value=request.overrides[value.name], reason="--set")
+            for value in resolved.values.values()
+            if value.source == "--set"
+        ),
+    ]
 
 
 def _choose_versions(resolved: Configuration, facts: host.Host, wish: Wish) -> list[Choice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -236,6 +237,15 @@ def refuse_misspelt(name: str, source: str) -> None:
         raise CressetError(f"{source}: {name} is an old name", f"write {RENAMED[name]}")
     if name not in OF_COMPOSE and (near := get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85)):
         raise CressetError(f"{source}: there is no setting {name!r}", f"did you mean {near[0]}?")
+
+
+def drop_empty(shell: MutableMapping[str, str]) -> None:
+    """Take the settings out of a process's environment that are empty there and may not be: nobody means that by it.
+
+    Compose by itself takes them for empty, or for the default of docker-compose.yaml, and what `.env` says is lost.
+    """
+    for name in [row.name for row in SETTINGS if shell.get(row.name) == "" and not row.form.accepts("")]:
+        del shell[name]
 
 
 def parse_assignments(texts: list[str]) -> dict[str, str]:

@@ -4,7 +4,9 @@ import io
 
 from rich.console import Console
 
-from cresset import environment
+from cresset import dockerfile, environment
+from cresset.compose import Model, Service
+from cresset.configuration import Configuration, Request, Value
 from cresset.env_file import Choice
 
 
@@ -15,3 +17,30 @@ def test_a_value_is_shown_as_it_is() -> None:
     environment._show(proposal, before=frozenset(), console=Console(file=printed))
     lines = [line.split() for line in printed.getvalue().splitlines()]
     assert lines[1:] == [["COMMAND", "[/bold]", ":smile:", "1", "[shell]", "1"], ["[/it]", ":smile:", "1"]]
+
+
+def test_an_empty_variable_of_the_shell_is_not_written() -> None:
+    service = Service(name="cpu", image="cresset:cpu", build={})
+    found = {
+        name: Value(name=name, value=value, source=source, help="")
+        for name, value, source in (
+            ("IMAGE_NAME", "cresset:cpu", "shell"),
+            ("GPUS", "0", "shell"),
+            ("TZ", "UTC", ".env"),
+            ("TRAIN_NAME", "x", "--set"),
+        )
+    }
+    model = Model(project="x", services={"cpu": service}, secrets={}, settings={})
+    resolved = Configuration(service=service, model=model, recipe=dockerfile.parse("FROM x\n"), values=found)
+    request = Request(overrides={"TRAIN_NAME": "x"})
+    said = environment._said(resolved, request, {"IMAGE_NAME": "", "GPUS": "0", "TZ": "UTC"})
+    assert [(one.name, one.value, one.reason) for one in said] == [("GPUS", "0", "shell"), ("TRAIN_NAME", "x", "--set")]
+
+
+def test_an_empty_name_that_is_asked_for_stays_empty() -> None:
+    service = Service(name="cpu", image="cresset:cpu", build={})
+    found = {"IMAGE_NAME": Value(name="IMAGE_NAME", value="cresset:cpu", source="--set", help="")}
+    model = Model(project="x", services={"cpu": service}, secrets={}, settings={})
+    resolved = Configuration(service=service, model=model, recipe=dockerfile.parse("FROM x\n"), values=found)
+    said = environment._said(resolved, Request(overrides={"IMAGE_NAME": ""}), {})
+    assert [(one.name, one.value) for one in said] == [("IMAGE_NAME", "")]

@@ -148,3 +148,9 @@ def test_a_base_image_is_no_stage(name: str) -> None:
     for stage in ("scratch", "train", "wheelhouse", "ngc-base"):
         with pytest.raises(CressetError, match=rf"^{name} \(from .env\): '{stage}' is "):
             check(stage)
+
+
+def test_an_empty_variable_that_may_not_be_empty_counts_as_none() -> None:
+    shell = {"TZ": "", "SIMPLE_IMAGE": "", "IMAGE_NAME": "", "USE_CUDA": "1", "PATH": ""}
+    settings.drop_empty(shell)
+    assert shell == {"IMAGE_NAME": "", "USE_CUDA": "1", "PATH": ""}
