@@ -134,6 +134,11 @@ def presets(text: str, service: str) -> frozenset[str]:
     return frozenset(name for name, value in arguments.items() if value is not None and f"${{{name}" not in str(value))
 
 
+def service_names(text: str) -> tuple[str, ...]:
+    """Return the names of the services in a compose file's text."""
+    return tuple(_find(text, "services"))
+
+
 def own_settings(text: str, service: str) -> dict[str, str]:
     """Return the settings that are no arguments and that a service of a compose file's text fixes, in its x-cresset."""
     # Compose leaves it out of its JSON.

@@ -74,8 +74,10 @@ def compose_refusal(text: str, *, override: str = "") -> CressetError:
 
 
 def last_line(text: str) -> str:
-    """Return the line in which docker says what is wrong."""
-    return text.strip().splitlines()[-1] if text.strip() else "no answer"
+    """Return the line in which docker says what is wrong, with the indented ones that it is the head of."""
+    lines = text.rstrip().splitlines()
+    first = max((at for at, line in enumerate(lines) if not line[:1].isspace()), default=0)
+    return " ".join(map(str.strip, lines[first:])) or "no answer"
 
 
 def _elsewhere() -> str:

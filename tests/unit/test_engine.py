@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cresset import hardware, processes, refusals
+from cresset import compose, hardware, processes, project, refusals
 from cresset.engine import Engine
 from cresset.errors import CressetError
 
@@ -136,3 +136,20 @@ def test_an_account_without_a_home_has_no_folder_of_dockers(monkeypatch: pytest.
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
     assert not hardware.docker_folder().is_absolute()
     assert refusals.foreign_folder() is None
+
+
+def test_a_reason_has_its_head() -> None:
+    said = "WARN[0000] x\nCircular reference:\n  cpu in /a.yaml\n  extends cpu in /a.yaml\n"
+    refused = refusals.compose_refusal(said)
+    assert str(refused) == "docker compose: Circular reference: cpu in /a.yaml extends cpu in /a.yaml"
+    assert refusals.last_line("  a blank begins it") == "a blank begins it"
+
+
+def test_a_misspelt_service_of_the_override_file_is_named() -> None:
+    said = 'docker compose: service "cpuu" has neither an image nor a build context specified: invalid compose project'
+    known = compose.service_names("services:\n  cpu: {build: .}\n  train:\n")
+    with pytest.raises(CressetError, match=r"override\.yaml: there is no service 'cpuu'") as refused:
+        project._refuse_misspelt_service(said, known)
+    assert refused.value.hint == "did you mean cpu?"
+    project._refuse_misspelt_service(said.replace("cpuu", "database"), known)
+    project._refuse_misspelt_service("docker compose: yaml: line 3", known)
