@@ -7,6 +7,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -27,6 +28,7 @@ from cresset import (
 )
 from cresset.bake import Product
 from cresset.configuration import Configuration
+from cresset.context import DiskFolder, Memory
 from cresset.credentials import mask
 from cresset.display import Mode, Progress
 from cresset.engine import Engine
@@ -84,6 +86,7 @@ def build(
     if not is_quiet:
         console.print(Text(f"Building {product.name}"))
         _warn_of_owner(resolved, product, engine, console=console)
+        _warn_of_env_file(str(service.build.get("additional_contexts", {}).get("project", "")), console=console)
     if not engine.dry_run:
         root = _check_disk(resolved, product, engine, console=console, quiet=is_quiet)
     failure = f"the build of {product.name} failed"
@@ -216,6 +219,14 @@ def _warn_of_owner(resolved: Configuration, product: Product, engine: Engine, *,
     labels = engine.labels(resolved.service.image) if product.tags == [resolved.service.image] else None
     if labels is not None and (whose := bake.former_owner(resolved.model, resolved.service, labels)):
         _warn(f"{resolved.service.image} was {whose}.", console=console)
+
+
+def _warn_of_env_file(folder: str, *, console: Console) -> None:
+    """Say that the folder of code that an image takes along has an `.env`, and nothing leaves it out."""
+    if folder and DiskFolder(Path(folder), memory=Memory()).find(".env"):
+        _warn(
+            f"{folder}/.env comes along, passwords too: .env in {folder}/.dockerignore leaves it out.", console=console
+        )
 
 
 def _failure(

@@ -16,6 +16,8 @@ from cresset.engine import Engine
 from cresset.errors import CressetError
 
 COMPOSE_FILE = "docker-compose.yaml"
+# Not what is below the last ones: /usr/src and /var/lib may well hold a folder of sources or wheels.
+_SYSTEM = re.compile(r"/|/(?:dev|proc|sys)(?:/.*)?|/(?:bin|boot|etc|home|lib[0-9]*|mnt|opt|run|sbin|tmp|usr|var)")
 
 
 def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tuple[Configuration, Engine]:
@@ -54,6 +56,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
         shell=os.environ,
         env_file=compose.env_file_names(env_text),
     )
+    _refuse_unfit_folders(resolved)
     return resolved, Engine(environment=configuration.environment(request, service), dry_run=request.dry_run)
 
 
@@ -70,6 +73,25 @@ def _refuse_use_cuda(refusal: str) -> None:
     if found := re.search(r'"cuda-(.*)" not found', refusal):
         source = "shell" if "USE_CUDA" in os.environ else ".env"
         settings.find("USE_CUDA", source).check(found[1], source)
+
+
+def _refuse_unfit_folders(resolved: Configuration) -> None:
+    """Refuse a folder for builds that is the whole host, or a part of it that has no end."""
+    home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - no error without a home
+    for name in ("WHEELHOUSE", "SOURCES", "DEPLOY_PROJECT"):
+        value = resolved.values[name]
+        path = os.path.realpath(files.place(value.value))
+        problem = f"{name} (from {value.source}): {quoted(value.value)}"
+        hint = "name a folder that has nothing else in it"
+        if _SYSTEM.fullmatch(path):
+            raise CressetError(f"{problem} is a folder of the system, and builds read all of it", hint)
+        if path == home:
+            raise CressetError(f"{problem} is your home, and builds read all of it", hint)
+        if name == "DEPLOY_PROJECT" and path == os.path.realpath(files.ROOT):
+            raise CressetError(
+                f"{problem} is this checkout, whose .dockerignore lets nothing into an image",
+                "name a folder in it, like src",
+            )
 
 
 def _refuse_misspelt_service(refusal: str, known: Collection[str]) -> None:
