@@ -130,11 +130,16 @@ def is_remote(address: str) -> bool:
 
 def output(*argv: str) -> str:
     """Return what a command prints, successful or not; nothing where it cannot be run or takes half a minute."""
+    return answer(*argv)[0]
+
+
+def answer(*argv: str) -> tuple[str, str]:
+    """Return what a command prints and what it complains of, both empty as for `output`."""
     try:
         done = subprocess.run(argv, capture_output=True, check=False, encoding="utf-8", errors="replace", timeout=30)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
+        return "", ""
+    return done.stdout, done.stderr
 
 
 def read(path: str) -> str:

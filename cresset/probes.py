@@ -35,22 +35,23 @@ def look(tables: Tables, read: Callable[[], tuple[Configuration | None, tuple[st
         CressetError: what `read` raises.
     """
     with ThreadPoolExecutor() as pool:
-        about = pool.submit(hardware.output, "docker", "info", "--format", "{{json .}}")
+        about = pool.submit(hardware.answer, "docker", "info", "--format", "{{json .}}")
         address = pool.submit(hardware.engine_address)
         builder = pool.submit(hardware.output, "docker", "buildx", "inspect")
         gpus = pool.submit(hardware.gpus)
         resolved, complaint = read()
         project = _project(resolved) if resolved else None
-        docker = read_docker(about.result(), address=address.result(), builder=builder.result())
+        docker = read_docker(*about.result(), address=address.result(), builder=builder.result())
         machine = _machine(*gpus.result(), resolved)
     return Facts(docker=docker, machine=machine, tables=tables, project=project, complaint=complaint)
 
 
-def read_docker(about: str, *, address: str, builder: str) -> Docker:
+def read_docker(about: str, complaint: str = "", *, address: str, builder: str) -> Docker:
     """Return what docker's answers amount to.
 
     Args:
         about: `docker info` as JSON; empty where there is no docker.
+        complaint: what it says beside that: some clients have no place for the daemon's refusal in their JSON.
         address: of the engine.
         builder: what `docker buildx inspect` prints.
     """
@@ -64,7 +65,7 @@ def read_docker(about: str, *, address: str, builder: str) -> Docker:
     return Docker(
         client=client.get("Version") or "unknown",
         version=info.get("ServerVersion") or "",
-        complaint=" ".join(info.get("ServerErrors") or ()),
+        complaint=" ".join(info.get("ServerErrors") or ()) or complaint,
         compose=plugins.get("compose", "").lstrip("v"),
         buildx=plugins.get("buildx", "").lstrip("v"),
         context=client.get("Context") or "default",

@@ -106,3 +106,12 @@ def test_dockers_configuration_is_read(text: str, problem: str, helpers: tuple[s
     found, named = probes.read_config(text)
     assert problem in found if problem else found == ""
     assert named == tuple(f"docker-credential-{name}" for name in helpers)
+
+
+def test_a_refusal_beside_the_answer_is_the_engines_complaint() -> None:
+    said = "permission denied while trying to connect to the Docker daemon socket\n"
+    client = '{"ClientInfo": {"Version": "28.2.2"}}'
+    found = probes.read_docker(client, said, address="", builder="")
+    assert (found.version, found.complaint) == ("", said)
+    named = probes.read_docker('{"ServerErrors": ["no route"]}', said, address="", builder="")
+    assert named.complaint == "no route"
