@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -57,7 +58,13 @@ def up(resolved: Configuration, engine: Engine) -> None:
         project, name = resolved.model.project, resolved.service.name
         if not engine.dry_run:
             engine.remove_half_made(project, name)
-        former = () if engine.dry_run else engine.containers(project, name)
+        former = {} if engine.dry_run else engine.containers(project, name)
+        for folder in sorted({folder for folder in former.values() if _is_anothers(folder)}):
+            print(
+                f"Warning: the container of the service {name} was that of {folder}, which loses it: "
+                f"both are called {project}; another COMPOSE_PROJECT_NAME in .env keeps them apart.",
+                flush=True,
+            )
         argv = [*_COMPOSE, "up", "--detach", "--no-build", "--force-recreate", name]
         engine.run(argv, hint=lambda: remedy(engine.start_problem(project, name, besides=former)))
 
@@ -174,6 +181,11 @@ def remedy(problem: str) -> str:
         if match := re.search(pattern, problem):
             return advice.format_map(match.groupdict())
     return ""
+
+
+def _is_anothers(folder: str) -> bool:
+    """Return whether a container that was made for a folder is another checkout's; without a folder it may be ours."""
+    return bool(folder) and os.path.realpath(folder) != os.path.realpath(files.ROOT)
 
 
 def _no_way_in(service: str, states: Sequence[str]) -> CressetError:

@@ -250,13 +250,15 @@ class Engine:
         """
         return next(iter(self._containers(project, service, "--filter", "status=running")), "")
 
-    def containers(self, project: str, service: str) -> frozenset[str]:
-        """Return the ids of a service's containers, whether they run or not.
+    def containers(self, project: str, service: str) -> dict[str, str]:
+        """Return a service's containers, whether they run or not: by their ids, the folders that they were made for.
 
         Raises:
             CressetError: no daemon answers.
         """
-        return frozenset(self._containers(project, service, "--all", show="{{.ID}}"))
+        show = '{{.ID}}\t{{.Label "com.docker.compose.project.working_dir"}}'
+        rows = (row.partition("\t") for row in self._containers(project, service, "--all", show=show))
+        return {identity: folder for identity, _, folder in rows}
 
     def start_problem(self, project: str, service: str, *, besides: Collection[str] = ()) -> str:
         """Return why a service's container did not start, as the daemon noted it; empty where it noted nothing.
@@ -266,7 +268,7 @@ class Engine:
             service: of that project.
             besides: containers, by their ids, that are not meant: the daemon's note outlives what it was about.
         """
-        made = sorted(self.containers(project, service).difference(besides))
+        made = [one for one in self.containers(project, service) if one not in besides]
         inspect = ["docker", "container", "inspect", "--format", "{{.State.Error}}"]
         return self._capture([*inspect, *made]).stdout.strip() if made else ""
 
@@ -295,7 +297,7 @@ class Engine:
         done = self._capture(["docker", "container", "ls", "--format", show, *filters, *options])
         if done.returncode:
             raise refusals.daemon_refusal(done.stderr)
-        return done.stdout.split()
+        return done.stdout.splitlines()
 
     def _capture(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return self._capture_all(argv)[0]

@@ -71,8 +71,10 @@ def engine_address() -> str:
 
 def docker_folder() -> Path:
     """Return docker's own folder, where it keeps its configuration, plugins, and what buildx remembers."""
-    # An account without a home, as a number that a container is given, has no such folder; Path would raise.
-    return Path(os.path.expanduser(os.environ.get("DOCKER_CONFIG") or "~/.docker"))  # noqa: PTH111
+    if given := os.environ.get("DOCKER_CONFIG"):
+        return Path(given)
+    # For an account without a home, docker looks where it is run; Path would raise.
+    return Path(os.path.expanduser("~/.docker").removeprefix("~/"))  # noqa: PTH111
 
 
 def engine_memory() -> int:

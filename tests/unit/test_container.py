@@ -161,3 +161,25 @@ def test_a_failure_is_told_by_a_container_of_its_own(
     container.up(replace(mounted, service=replace(mounted.service, made_folders=())), Engine())
     assert want in hints[0]
     assert bool(hints[0]) == bool(want)
+
+
+def test_another_checkout_is_told_of_before_it_loses_its_container(
+    mounted: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "this").mkdir()
+    (tmp_path / "link").symlink_to("this")
+    rows = ["a\t", f"b\t{tmp_path}/this", f"c\t{tmp_path}/link"]
+    monkeypatch.setattr(files, "ROOT", tmp_path / "this")
+    monkeypatch.setattr(Engine, "_containers", lambda *_, **__: rows)
+    monkeypatch.setattr(Engine, "remove_half_made", lambda *_: None)
+    monkeypatch.setattr(Engine, "run", lambda *_, **__: print("docker replaces it"))
+    one = replace(mounted, service=replace(mounted.service, made_folders=()))
+    container.up(one, Engine())
+    assert capsys.readouterr().out == "docker replaces it\n"
+    rows += [f"d\t{tmp_path}/an other", f"e\t{tmp_path}/an other"]
+    container.up(one, Engine())
+    warning, then = capsys.readouterr().out.splitlines()
+    assert warning.startswith(
+        f"Warning: the container of the service cpu was that of {tmp_path}/an other, which loses it"
+    )
+    assert then == "docker replaces it"

@@ -6,8 +6,6 @@ import pytest
 
 from cresset import configuration, dockerfile, settings
 from cresset.configuration import Value
-from cresset.credentials import mask
-from cresset import settings
 from cresset.credentials import quoted
 from cresset.errors import CressetError
 from tests import bad_input
