@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
 from difflib import get_close_matches
 
 from cresset import compose, configuration, dockerfile, files, override_file, settings
@@ -42,7 +41,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
         model = compose.read(everything.compose_config(dotenv=dotenv))
     except CressetError as error:
         _refuse_use_cuda(str(error))
-        _refuse_misspelt_service(str(error), compose.service_names(compose_text))
+        _refuse_misspelt_service(str(error), compose_text)
         raise
     configuration.require_whole(model)
     service = request.service or model.settings["SERVICE"]
@@ -94,10 +93,11 @@ def _refuse_unfit_folders(resolved: Configuration) -> None:
             )
 
 
-def _refuse_misspelt_service(refusal: str, known: Collection[str]) -> None:
+def _refuse_misspelt_service(refusal: str, compose_text: str) -> None:
     """Refuse a service of the override file that is none of docker-compose.yaml's: to Compose, a new and empty one."""
     found = re.search(r'service "(.*)" has neither an image nor a build context', refusal)
-    if found and (near := get_close_matches(found[1], known, n=1)):
+    # Only here is it sure that Compose could read the file.
+    if found and (near := get_close_matches(found[1], compose.service_names(compose_text), n=1)):
         name = next((name for name in override_file.NAMES if files.is_here(name)), override_file.NAMES[0])
         raise CressetError(f"{name}: there is no service {quoted(found[1])}", f"did you mean {near[0]}?")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cresset import compose, hardware, processes, project, refusals
+from cresset import hardware, processes, project, refusals
 from cresset.engine import Engine
 from cresset.errors import CressetError
 
@@ -147,9 +147,9 @@ def test_a_reason_has_its_head() -> None:
 
 def test_a_misspelt_service_of_the_override_file_is_named() -> None:
     said = 'docker compose: service "cpuu" has neither an image nor a build context specified: invalid compose project'
-    known = compose.service_names("services:\n  cpu: {build: .}\n  train:\n")
+    known = "services:\n  cpu: {build: .}\n  train:\n"
     with pytest.raises(CressetError, match=r"override\.yaml: there is no service 'cpuu'") as refused:
         project._refuse_misspelt_service(said, known)
     assert refused.value.hint == "did you mean cpu?"
     project._refuse_misspelt_service(said.replace("cpuu", "database"), known)
-    project._refuse_misspelt_service("docker compose: yaml: line 3", known)
+    project._refuse_misspelt_service("docker compose: yaml: line 3", "\t: no YAML")
