@@ -24,6 +24,7 @@ VALUES = (
     ("PYTORCH_URL", "https://me:secret@example.org/torch.git", "without a password"),
     ("PYTORCH_COMMIT", "5c48869", "all its 40 digits"),
     ("MAX_JOBS", "0", "from 1 on"),
+    ("MAGMA_MODE", "yes", "source or prebuilt"),
     ("MAGMA_MODE", "", "source or prebuilt"),
     ("BUILD_MODE", "maybe", "write exclude"),
     ("BUILD_MODE", "", "write exclude"),
