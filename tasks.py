@@ -21,7 +21,7 @@ from cresset.errors import CressetError
 
 if TYPE_CHECKING:
     from cresset.matrix import Case
-    from cresset.progress import Outcome
+    from cresset.screen.progress import Outcome
 
 # The exit code of `explain` where a build would do anything.
 WOULD_BUILD = 10
@@ -32,7 +32,8 @@ def env(  # noqa: PLR0917 - Invoke passes them by name
     request: Request, update: bool = False, torch: str = "", cuda: str = "", python: str = "", cca: str = ""
 ) -> None:
     """Write .env for this host: who you are, what it has, and every other setting as a comment."""
-    from cresset import environment, wish
+    from cresset import environment
+    from cresset.versions import wish
 
     asked = wish.read(request, torch=torch, cuda=cuda, python=python, cca=cca)
     environment.write_env(request, console=console, update=update, wish=asked)
@@ -41,7 +42,7 @@ def env(  # noqa: PLR0917 - Invoke passes them by name
 @task
 def versions(_: Request, torch: str = "") -> None:
     """Show what goes with what: PyTorch, its companions, Python, CUDA; and what this host can run."""
-    from cresset import pairings
+    from cresset.versions import pairings
 
     pairings.show(console=console, torch=torch)
 
@@ -49,7 +50,7 @@ def versions(_: Request, torch: str = "") -> None:
 @task
 def doctor(request: Request, json: bool = False, fix: bool = False) -> None:
     """Judge host, engine and configuration together: what will fail, and what to do about it."""
-    from cresset import checkup
+    from cresset.health import checkup
 
     checkup.examine(request, console=console, as_json=json, fix=fix)
 
@@ -85,7 +86,9 @@ def base_image(request: Request, suite: str = "") -> None:
 def build(request: Request, progress: str = "auto", force: bool = False) -> None:
     """Build the image and start a fresh container of it."""
     from cresset import build as builds
-    from cresset import display, gate, ready
+    from cresset import ready
+    from cresset.screen import display
+    from cresset.versions import gate
 
     mode = display.mode(progress)
     resolved, engine = ready.to_build(request, console=console)
@@ -99,7 +102,8 @@ def build(request: Request, progress: str = "auto", force: bool = False) -> None
 def build_only(request: Request, progress: str = "auto", force: bool = False) -> None:
     """Build the image and leave the container as it is."""
     from cresset import build as builds
-    from cresset import display, ready
+    from cresset import ready
+    from cresset.screen import display
 
     mode = display.mode(progress)
     builds.build(*ready.to_build(request, console=console), console=console, mode=mode, force=force)
@@ -109,7 +113,7 @@ def build_only(request: Request, progress: str = "auto", force: bool = False) ->
 def explain(request: Request, target: str = "", json: bool = False, audit: bool = False) -> None:
     """Say what a build would do again, why, and how long it takes; exit code 10 where it would do anything."""
     from cresset import build as builds
-    from cresset import forecast
+    from cresset.foresight import forecast
 
     if audit:
         forecast.audit(console=console)
@@ -128,17 +132,16 @@ def graph(
     timeline: bool = False,
 ) -> None:
     """Draw the stages of a build with what becomes of each, or what ran when in the last one: `> graph.svg`."""
-    from cresset import picture
+    from cresset.picture import show
 
-    sys.stdout.write(
-        picture.draw(*project.load(request, needs_env=False), kind=format, target=target, by_time=timeline)
-    )
+    sys.stdout.write(show.draw(*project.load(request, needs_env=False), kind=format, target=target, by_time=timeline))
 
 
 @task
 def up(request: Request, train_name: str = "", progress: str = "auto", force: bool = False) -> None:
     """Start a fresh container of the image; what was changed in the former one is gone."""
-    from cresset import display, ready
+    from cresset import ready
+    from cresset.screen import display
 
     mode = display.mode(progress)
     container.up(*ready.to_start(request, mode, console=console, train_name=train_name, force=force))
@@ -165,7 +168,8 @@ def exec_(request: Request, command: str = "") -> None:
 @task
 def run(request: Request, command: str = "", progress: str = "auto", force: bool = False) -> None:
     """Run the shell or a command in a container of its own, for debugging; it is removed afterwards."""
-    from cresset import display, ready
+    from cresset import ready
+    from cresset.screen import display
 
     mode = display.mode(progress)
     container.run(*ready.to_start(request, mode, console=console, force=force), command=command)
@@ -215,8 +219,8 @@ def prune(
     request: Request, yes: bool = False, store: bool = False, older_than: str = "", larger_than: str = ""
 ) -> None:
     """Remove what this checkout left behind: unnamed images, stopped containers, old build records."""
-    from cresset import store as stores
     from cresset import upkeep
+    from cresset.foresight import store as stores
 
     older, larger = stores.age(older_than), stores.size(larger_than)
     if store:
@@ -231,7 +235,8 @@ def prune(
 @task
 def wheels(request: Request, dest: str = "dist", progress: str = "auto", force: bool = False) -> None:
     """Take the wheels of this configuration out, into a folder, with their checksums."""
-    from cresset import display, ready, ship
+    from cresset import ready, ship
+    from cresset.screen import display
 
     mode = display.mode(progress)
     resolved, engine = ready.to_build(request, console=console)
@@ -272,7 +277,8 @@ def family_task(name: str, *members: str, doc: str, always: frozenset[str] = fro
         progress: str = "auto",
         force: bool = False,
     ) -> None:
-        from cresset import build_family, display, environment, ready
+        from cresset import build_family, environment, ready
+        from cresset.screen import display
 
         # What this one call is for is not what `.env` is to hold.
         environment.ensure_env(request, console=console)

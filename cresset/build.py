@@ -12,30 +12,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from cresset import (
-    bake,
-    disk,
-    dockerfile,
-    files,
-    forecast,
-    gate,
-    host,
-    keeping,
-    knowledge,
-    remedies,
-    requirements,
-    sources,
-)
+from cresset import bake, disk, dockerfile, files, host, remedies, requirements, sources
 from cresset.bake import Product
 from cresset.configuration import Configuration
-from cresset.context import DiskFolder, Memory
 from cresset.credentials import mask
-from cresset.display import Mode, Progress
 from cresset.engine import Engine
 from cresset.errors import CressetError
-from cresset.outlook import Outlook, look
-from cresset.progress import Outcome
-from cresset.rawjson import prune_records
+from cresset.foresight import forecast, keeping
+from cresset.foresight.context import DiskFolder, Memory
+from cresset.foresight.outlook import Outlook, look
+from cresset.screen.display import Mode, Progress
+from cresset.screen.progress import Outcome
+from cresset.screen.rawjson import prune_records
+from cresset.versions import gate, knowledge
 
 # What tags meant when they were last asked for.
 COMMITS = ".cresset/commits.json"

@@ -14,9 +14,9 @@ from cresset import build as builds
 from cresset import contents, family, remedies
 from cresset.bake import Product
 from cresset.configuration import Configuration
-from cresset.display import Mode
 from cresset.engine import Engine
 from cresset.errors import CressetError
+from cresset.screen.display import Mode
 
 
 def make(

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from cresset import compose, hardware, settings, wheels
+from cresset import compose, hardware, settings
 from cresset.configuration import Value
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
 from cresset.host import Host
+from cresset.versions import wheels
 
 # The distributions' own python3, by what names them in an image reference (packages.debian.org, packages.ubuntu.com).
 PYTHON_OF = {

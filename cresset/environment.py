@@ -11,28 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cresset import (
-    availability,
-    choice,
-    compose,
-    configuration,
-    devices,
-    env_file,
-    files,
-    gate,
-    hardware,
-    host,
-    inventory,
-    knowledge,
-    override_file,
-    project,
-)
+from cresset import compose, configuration, devices, env_file, files, hardware, host, inventory, override_file, project
 from cresset.configuration import Configuration, Request
 from cresset.credentials import mask
 from cresset.engine import Engine
 from cresset.env_file import Choice
 from cresset.errors import CressetError
-from cresset.wish import Wish
+from cresset.versions import availability, choice, gate, knowledge
+from cresset.versions.wish import Wish
 
 _NOTHING = Wish()
 

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from cresset import files, forms, plain_yaml, processes, settings
 from cresset.errors import CressetError
-from cresset.live import duration
-from cresset.progress import Outcome
+from cresset.screen.live import duration
+from cresset.screen.progress import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from cresset import base_image, build, build_family, container, environment, family, gate, project
+from cresset import base_image, build, build_family, container, environment, family, project
 from cresset.configuration import Configuration, Request
-from cresset.display import Mode
 from cresset.engine import Engine
+from cresset.screen.display import Mode
+from cresset.versions import gate
 
 
 def to_build(request: Request, *, console: Console) -> tuple[Configuration, Engine]:

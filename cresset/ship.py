@@ -15,12 +15,12 @@ from rich.console import Console
 
 from cresset import build as builds
 from cresset import files
-from cresset import wheels as wheel_names
 from cresset.bake import Product
 from cresset.configuration import Configuration
-from cresset.display import Mode
 from cresset.engine import Engine
 from cresset.errors import CressetError
+from cresset.screen.display import Mode
+from cresset.versions import wheels as wheel_names
 
 SUMS = "SHA256SUMS"
 

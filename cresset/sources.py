@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from os.path import commonprefix
 from pathlib import PurePath
 
-from cresset.compat import Tables, release_of
 from cresset.errors import CressetError
+from cresset.versions.compat import Tables, release_of
 
 # The folder of sources' own folder of repositories, laid out like GitHub.
 MIRROR = "mirror"

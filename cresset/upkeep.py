@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cresset import files, inventory, store
+from cresset import files, inventory
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.errors import CressetError
+from cresset.foresight import store
 from cresset.inventory import Container, UnnamedImage, Usage
-from cresset.rawjson import Record, records
+from cresset.screen.rawjson import Record, records
 
 _KEPT_RECORDS = 3
 _WITHOUT = "Without it, the next build compiles what the build cache has lost."

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cresset.progress import Build
-from cresset.store import REPOSITORY as STORE
+from cresset.foresight.store import REPOSITORY as STORE
+from cresset.screen.progress import Build
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cresset import dockerfile, explain, inputs, keys
-from cresset.context import DiskFolder, Memory
+from cresset import dockerfile
 from cresset.engine import Engine
-from cresset.explain import Forecast
-from cresset.history import Build as Past
-from cresset.inputs import Image, Inputs
-from cresset.progress import Build
-from cresset.rawjson import Decoder
+from cresset.foresight import explain, inputs, keys
+from cresset.foresight.context import DiskFolder, Memory
+from cresset.foresight.explain import Forecast
+from cresset.foresight.history import Build as Past
+from cresset.foresight.inputs import Image, Inputs
+from cresset.screen.progress import Build
+from cresset.screen.rawjson import Decoder
 from tests.engine.recipes import Recipe
 
 _WORDS = ("one", "two", "three")

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cresset.progress import Build
+from cresset.screen.progress import Build
 from tests.engine import stand_in
 from tests.engine.bad_servers import gateway
 from tests.engine.checkout import Checkout, Result, run

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cresset import doctor, hardware
+from cresset import hardware
 from cresset.engine import Engine
+from cresset.health import doctor
 from tests.engine.checkout import Checkout, run
 from tests.engine.conftest import folder
 from tests.engine.test_environment import NVIDIA_SMI, OFFLINE

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from cresset import explain
 from cresset.errors import CressetError
-from cresset.explain import Forecast
+from cresset.foresight import explain
+from cresset.foresight.explain import Forecast
 from tests.engine.checkout import Checkout, run
 from tests.engine.edits import Project, image_of
 from tests.engine.recipes import all_recipes

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from cresset import compat, dockerfile, doctor
-from cresset.findings import Docker, Facts, Finding, Machine, Project
+from cresset import dockerfile
 from cresset.hardware import Gpu
+from cresset.health import doctor
+from cresset.health.findings import Docker, Facts, Finding, Machine, Project
+from cresset.versions import compat
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "cresset" / "data" / "compat.yaml").read_text()

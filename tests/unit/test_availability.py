@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from cresset import availability, host
+from cresset import host
 from cresset.configuration import Configuration, Value
 from cresset.errors import CressetError
+from cresset.versions import availability
 from tests.unit.a_host import HOST
 
 DEFAULTS = {

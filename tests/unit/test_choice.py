@@ -10,13 +10,14 @@ from hypothesis import given as hypothesis_given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from cresset import bases, choice, combination, hardware, wish
-from cresset.choice import Surroundings
-from cresset.combination import Verdict
+from cresset import hardware
 from cresset.configuration import Request
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
-from cresset.wish import Wish
+from cresset.versions import bases, choice, combination, wish
+from cresset.versions.choice import Surroundings
+from cresset.versions.combination import Verdict
+from cresset.versions.wish import Wish
 from tests.unit.a_configuration import TABLES, gpu, settings
 
 RELEASES = TABLES.rows["releases"]

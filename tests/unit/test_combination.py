@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cresset import combination, compat, dockerfile
-from cresset.compat import Tables
+from cresset import dockerfile
+from cresset.versions import combination, compat
+from cresset.versions.compat import Tables
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "cresset" / "data" / "compat.yaml").read_text()

@@ -10,8 +10,9 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from cresset import compat, env_file, forms, hardware, plain_yaml
+from cresset import env_file, forms, hardware, plain_yaml
 from cresset.errors import CressetError
+from cresset.versions import compat
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "cresset" / "data" / "compat.yaml").read_text()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cresset import context, files
-from cresset.context import DiskFolder, Memory
+from cresset import files
+from cresset.foresight import context
+from cresset.foresight.context import DiskFolder, Memory
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from cresset import doctor, doctor_versions, hardware
-from cresset.findings import Docker, Facts, Machine
+from cresset import hardware
+from cresset.health import doctor, doctor_versions
+from cresset.health.findings import Docker, Facts, Machine
 from tests.unit.a_configuration import DOCKER, MACHINE, TABLES, examine, facts, gpu
 
 SOURCE = {"BUILD_MODE": "include", "CCA": "8.6"}

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from cresset import env_file, settings, wheels
+from cresset import env_file, settings
 from cresset.configuration import Value
 from cresset.env_file import Choice
 from cresset.hardware import Gpu
+from cresset.versions import wheels
 from tests.unit.a_host import HOST
 
 VALUES = {

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from cresset import dockerfile, explain, history, inputs, keys, verdicts
-from cresset.explain import Forecast
-from cresset.history import Build
-from cresset.inputs import Image, Inputs
-from cresset.steps import Step
-from cresset.tree import Entry, Tree
+from cresset import dockerfile
+from cresset.foresight import explain, history, inputs, keys, verdicts
+from cresset.foresight.explain import Forecast
+from cresset.foresight.history import Build
+from cresset.foresight.inputs import Image, Inputs
+from cresset.foresight.steps import Step
+from cresset.foresight.tree import Entry, Tree
 
 BASE = Image(reference="debian", identity="layers", environment=(("PATH", "/bin"),))
 

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cresset import explain, files, forecast, history, processes, progress, recovery, store
-from cresset.causes import Cause
+from cresset import files, processes
 from cresset.errors import CressetError
-from cresset.explain import Forecast, Verdict
-from cresset.inputs import Image
-from cresset.outlook import Outlook
-from cresset.progress import Outcome
-from cresset.progress import Step as Executed
-from cresset.steps import Change, Key, Step
+from cresset.foresight import explain, forecast, history, recovery, store
+from cresset.foresight.causes import Cause
+from cresset.foresight.explain import Forecast, Verdict
+from cresset.foresight.inputs import Image
+from cresset.foresight.outlook import Outlook
+from cresset.foresight.steps import Change, Key, Step
+from cresset.screen import progress
+from cresset.screen.progress import Outcome
+from cresset.screen.progress import Step as Executed
 
 NUMBER = 2**22 + 1  # no process has it
 

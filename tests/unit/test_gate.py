@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cresset import gate, hardware
+from cresset import hardware
 from cresset.bake import Product
 from cresset.compose import Service
 from cresset.configuration import Configuration, Value
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
+from cresset.versions import gate
 from tests.unit.a_configuration import RECIPE, gpu, settings
 from tests.unit.a_host import HOST
 

@@ -14,14 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cresset import configuration, dockerfile, drawing, explain, graph, inputs, keys, layout
+from cresset import configuration, dockerfile
 from cresset.dockerfile import Dockerfile
-from cresset.explain import Forecast
-from cresset.graph import Arrow, Graph
-from cresset.history import Build
-from cresset.inputs import Inputs
-from cresset.timeline import Bar, Timeline
-from cresset.tree import Tree
+from cresset.foresight import explain, inputs, keys
+from cresset.foresight.explain import Forecast
+from cresset.foresight.history import Build
+from cresset.foresight.inputs import Inputs
+from cresset.foresight.tree import Tree
+from cresset.picture import drawing, graph, layout
+from cresset.picture.graph import Arrow, Graph
+from cresset.picture.timeline import Bar, Timeline
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cresset import compose, dockerfile, keeping, store
+from cresset import compose, dockerfile
 from cresset.bake import Product
 from cresset.configuration import Configuration, Value
 from cresset.errors import CressetError
-from cresset.explain import Forecast, Verdict
-from cresset.outlook import Outlook
-from cresset.progress import Outcome
-from cresset.progress import Step as Executed
-from cresset.steps import Key, Step
+from cresset.foresight import keeping, store
+from cresset.foresight.explain import Forecast, Verdict
+from cresset.foresight.outlook import Outlook
+from cresset.foresight.steps import Key, Step
+from cresset.screen.progress import Outcome
+from cresset.screen.progress import Step as Executed
 
 SHELF = "cresset-store:1"
 TEXT = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cresset import probes
+from cresset.health import probes
 from tests.unit.a_configuration import DOCKER, MACHINE, examine, gpu
 
 

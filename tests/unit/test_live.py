@@ -10,14 +10,14 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from cresset import display, live
-from cresset.display import Progress
 from cresset.engine import Engine
 from cresset.errors import CressetError
-from cresset.pace import Expected, Pace
-from cresset.progress import Build
-from cresset.rawjson import Decoder
-from cresset.vertex import clean
+from cresset.screen import display, live
+from cresset.screen.display import Progress
+from cresset.screen.pace import Expected, Pace
+from cresset.screen.progress import Build
+from cresset.screen.rawjson import Decoder
+from cresset.screen.vertex import clean
 from tests.unit.streams import COMPLETED, SAMPLES, STARTED, Clock, log, status, vertex
 
 TORCH, VISION, BASE = "[build-torch 3/4] RUN make --jobs", "[build-vision 1/1] RUN make", "[build-base 1/2] RUN apt"

@@ -11,7 +11,7 @@ from rich.console import Console
 from cresset import matrix
 from cresset.errors import CressetError
 from cresset.matrix import Case
-from cresset.progress import Outcome
+from cresset.screen.progress import Outcome
 
 DONE = Outcome(exit_code=0, seconds=1.0, executed=(), cached=3, failed=None, error="", lines=())
 

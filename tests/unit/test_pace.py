@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cresset.pace import Expected, Left, Pace, share, words
-from cresset.progress import Build
-from cresset.rawjson import Decoder
+from cresset.screen.pace import Expected, Left, Pace, share, words
+from cresset.screen.progress import Build
+from cresset.screen.rawjson import Decoder
 from tests.unit.streams import COMPLETED, SAMPLES, STARTED, log, vertex
 
 

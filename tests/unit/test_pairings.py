@@ -7,9 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from cresset import hardware, pairings
+from cresset import hardware
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
+from cresset.versions import pairings
 from tests.unit.a_configuration import TABLES, gpu
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cresset import disk, probes
-from cresset.findings import Docker
+from cresset import disk
+from cresset.health import probes
+from cresset.health.findings import Docker
 
 INFO: dict[str, Any] = {
     "ServerVersion": "26.1.5+dfsg1",

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cresset.display import Progress
-from cresset.live import abridge, duration
-from cresset.progress import Build, Outcome
-from cresset.rawjson import Decoder, Event, prune_records
-from cresset.vertex import Log, Vertex, clean
+from cresset.screen.display import Progress
+from cresset.screen.live import abridge, duration
+from cresset.screen.progress import Build, Outcome
+from cresset.screen.rawjson import Decoder, Event, prune_records
+from cresset.screen.vertex import Log, Vertex, clean
 from tests.unit.streams import COMPLETED, SAMPLES, STARTED, Clock, line, log, vertex
 
 if TYPE_CHECKING:

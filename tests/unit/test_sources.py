@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cresset import compat, host, sources
+from cresset import host, sources
 from cresset.errors import CressetError
+from cresset.versions import compat
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = compat.read((ROOT / "cresset" / "data" / "compat.yaml").read_text())

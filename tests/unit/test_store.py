@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cresset import dockerfile, explain, inputs, keys, store, verdicts
+from cresset import dockerfile
 from cresset.errors import CressetError
-from cresset.inputs import Image, Inputs
-from cresset.store import Kept
-from cresset.tree import Entry, Tree, clean
+from cresset.foresight import explain, inputs, keys, store, verdicts
+from cresset.foresight.inputs import Image, Inputs
+from cresset.foresight.store import Kept
+from cresset.foresight.tree import Entry, Tree, clean
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = dockerfile.parse((ROOT / "Dockerfile").read_text())

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from cresset import drawing, timeline
-from cresset.rawjson import Decoder
-from cresset.timeline import Timeline
+from cresset.picture import drawing, timeline
+from cresset.picture.timeline import Timeline
+from cresset.screen.rawjson import Decoder
 from tests.unit.streams import SAMPLES, line
 
 HEADER = {"started": "20260102T030405Z", "image": "cresset:cpu", "service": "cpu"}

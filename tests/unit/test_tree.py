@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cresset import tree
-from cresset.tree import Entry
+from cresset.foresight import tree
+from cresset.foresight.tree import Entry
 
 
 def file(content: str = "x", mode: int = 0o644) -> Entry:

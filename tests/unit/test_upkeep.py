@@ -11,7 +11,7 @@ from rich.console import Console
 from cresset import files, inventory, upkeep
 from cresset.errors import CressetError
 from cresset.inventory import Container, UnnamedImage, Usage, read_usage
-from cresset.rawjson import Record, records
+from cresset.screen.rawjson import Record, records
 from cresset.upkeep import Leftovers
 
 STOPPED = Container(

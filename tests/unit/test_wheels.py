@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cresset import wheels
+from cresset.versions import wheels
 
 HOUSE = wheels.read(
     (

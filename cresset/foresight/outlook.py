@@ -1,0 +1,199 @@
+"""What a build will do, looked up: its inputs as they are, and what this builder has built before."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cresset import dockerfile, files, host, requirements
+from cresset.bake import Product
+from cresset.configuration import Configuration
+from cresset.credentials import mask
+from cresset.engine import Engine
+from cresset.errors import CressetError
+from cresset.foresight import explain, history, inputs, keys, store
+from cresset.foresight.context import DiskFolder, Memory
+from cresset.foresight.explain import Forecast
+from cresset.foresight.history import Build
+from cresset.foresight.inputs import Image, Inputs
+from cresset.foresight.recovery import recover
+from cresset.foresight.store import Kept
+from cresset.foresight.tree import Folder
+
+_IMAGE = "docker-image://"
+_MANY = 400  # lines of a requirement file that are remembered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is foretold of one build, and what has to be remembered with it.
+
+    Attributes:
+        forecast: of each step.
+        name: what the build makes.
+        target: the stage.
+        builder: its name, the engine's id and its store; empty where that was never known.
+        address: where the engine is reached.
+        texts: the requirement files as they are.
+        choices: the arguments that choose stages.
+        images: what it is built from.
+        shelf: the store's name for what this build compiles; empty where that is nothing.
+        kept: the image of that name, where there is one and it is taken.
+        contexts: what it takes the place of.
+    """
+
+    forecast: Forecast
+    name: str
+    target: str
+    builder: str
+    address: str
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, Image] = field(default_factory=dict)
+    shelf: str = ""
+    kept: Kept | None = None
+    contexts: Mapping[str, str] = field(default_factory=dict)
+
+
+def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: bool = False) -> Outlook:
+    """Return what a build of the product would do.
+
+    Args:
+        resolved: the configuration.
+        product: what to make.
+        engine: where. Without a daemon it is what the builder that was last used at this address would do.
+        quickly: take that builder anyway, and do not ask who answers there.
+
+    Raises:
+        CressetError: the Dockerfile cannot be expanded with these arguments.
+    """
+    build = resolved.service.build
+    builds = history.read()
+    if recover(builds):
+        builds = history.read()
+    address, name = host.engine_context(), host.builder()
+    used = [one.builder for one in builds if one.address == address and one.builder.startswith(f"{name}@")]
+    builder = used[-1] if used and quickly else ""
+    if not builder:
+        identity, store = engine.identity()
+        builder = f"{name}@{identity} {store}" if identity else used[-1] if used else ""
+    builds = tuple(one for one in builds if one.builder == builder)
+    arguments = {**resolved.service.arguments, **product.arguments}
+    memory = Memory()
+    given = {**build.get("additional_contexts", {}), **product.contexts}
+    places = {name: _read_context(name, str(place), memory) for name, place in given.items()}
+    named = [place.reference for place in places.values() if isinstance(place, Image)]
+    wanted = [*inputs.images_needed(resolved.recipe, product.target, arguments, places), *named]
+    here = engine.inspect_images(list(dict.fromkeys([*wanted, *product.tags])))
+    images = _find_images(wanted, here, builds)
+    last = next((one for one in reversed(builds) if one.name == product.name and one.result), None)
+    made = {here[tag].get("Id", "") for tag in product.tags if tag in here} if last else set()
+    contexts: dict[str, Folder | Image] = {
+        name: images.get(place.reference, place) if isinstance(place, Image) else place
+        for name, place in places.items()
+    }
+    everything = Inputs(
+        recipe=resolved.recipe,
+        target=product.target,
+        arguments=arguments,
+        context=DiskFolder(Path(build["context"]), dockerfile=resolved.service.dockerfile, memory=memory),
+        contexts=contexts,
+        images=images,
+        platform=inputs.platform_of(platform.machine()),
+        links=not builder.endswith(" overlay2"),
+    )
+    shelf, kept, replaced = _find_kept(everything, engine)
+    steps = keys.compute(replace(everything, contexts={**contexts, **replaced}))
+    memory.keep()
+    texts = _read_texts({name for step in steps for name in step.files})
+    choices = {name: mask(value) for name, value in inputs.choices(resolved.recipe, arguments).items()}
+    return Outlook(
+        forecast=explain.foretell(
+            steps,
+            builds,
+            texts=texts,
+            target=product.target,
+            choices=choices,
+            is_complete=made <= {build.result for build in builds},
+        ),
+        name=product.name,
+        target=product.target,
+        builder=builder,
+        address=address,
+        texts=texts,
+        choices=choices,
+        images=images,
+        shelf=shelf,
+        kept=kept,
+        contexts={name: f"{_IMAGE}{image.reference}" for name, image in replaced.items()},
+    )
+
+
+def _find_kept(everything: Inputs, engine: Engine) -> tuple[str, Kept | None, dict[str, Image]]:
+    """Return where the store has what is compiled, or is to have it; what it has; and the stages that this replaces."""
+    if not _compiles(everything):
+        return "", None, {}
+    key, name = keys.identify(replace(everything, target=store.STAGE))
+    shelf = store.reference(name) if name else ""
+    found = engine.inspect_images([shelf]) if shelf and host.builds_in_engine() else {}
+    if not found:
+        return shelf, None, {}
+    image = Image(reference=shelf, made=key)
+    without = dockerfile.needed(
+        everything.recipe, everything.target, everything.arguments, replaced={*everything.contexts, store.STAGE}
+    )
+    # The build stages' base image need not be there: BuildKit would look for it, though it runs none of them.
+    bases = {"build-python"} - {stage.name for stage in without}
+    return shelf, store.read([shelf], found[shelf]), dict.fromkeys([store.STAGE, *bases], image)
+
+
+def _compiles(everything: Inputs) -> bool:
+    """Return whether anything is compiled for the target: PyTorch, or packages against it."""
+    stages = dockerfile.needed(everything.recipe, everything.target, everything.arguments, replaced=everything.contexts)
+    names = {stage.name for stage in stages} - everything.contexts.keys()
+    if store.STAGE not in names:
+        return False
+    return "build-torch" in names or any(requirements.lines(files.read("reqs/pip-build.requirements.txt") or ""))
+
+
+def _read_context(name: str, place: str, memory: Memory) -> Folder | Image:
+    if place.startswith(_IMAGE):
+        return Image(reference=place.removeprefix(_IMAGE))
+    path = Path(place)
+    if "://" in place or not path.is_dir():
+        return Image(reference=place)
+    return DiskFolder(path, name=name, memory=memory)
+
+
+def _find_images(
+    wanted: Sequence[str], here: Mapping[str, Mapping[str, Any]], builds: Sequence[Build]
+) -> dict[str, Image]:
+    """Return the images that are here, and those that were when they were last built on."""
+    found = {}
+    for build in builds:
+        for name, kept in build.images.items():
+            with suppress(TypeError, KeyError):
+                found[name] = _restore(kept)
+    found |= {name: inputs.read_image(name, raw) for name, raw in here.items()}
+    return {name: found[name] for name in wanted if name in found}
+
+
+def _restore(kept: Mapping[str, object]) -> Image:
+    fields = json.loads(json.dumps(kept))
+    environment = tuple((name, value) for name, value in fields.pop("environment"))
+    return Image(environment=environment, shell=tuple(fields.pop("shell")), **fields)
+
+
+def _read_texts(names: set[str]) -> dict[str, tuple[str, ...]]:
+    texts = {}
+    for name in sorted(names):
+        if name.endswith(".requirements.txt"):
+            with suppress(CressetError):
+                lines = (files.read(name) or "").splitlines()
+                texts[name] = tuple(mask(line.strip()) for line in lines[:_MANY] if line.strip())
+    return texts

@@ -1,0 +1,167 @@
+"""What doctor looks at, asked for side by side: docker, the host, the person's files, the registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from cresset import compose, disk, env_file, files, hardware, host, override_file, refusals
+from cresset.configuration import Configuration
+from cresset.engine import Engine
+from cresset.hardware import Gpu
+from cresset.health.findings import Docker, Facts, Machine, Project
+from cresset.versions.compat import Tables
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+# Seconds for the registry: a host without one is to be told the rest at once.
+_PATIENCE = 1.2
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def look(tables: Tables, read: Callable[[], tuple[Configuration | None, tuple[str, str]]]) -> Facts:
+    """Return what there is to know; takes a second or so.
+
+    Args:
+        tables: what goes with what.
+        read: returns the configuration; None where it cannot be read, with why and what to do about that.
+
+    Raises:
+        CressetError: what `read` raises.
+    """
+    with ThreadPoolExecutor() as pool:
+        about = pool.submit(hardware.answer, "docker", "info", "--format", "{{json .}}")
+        address = pool.submit(hardware.engine_address)
+        builder = pool.submit(hardware.output, "docker", "buildx", "inspect")
+        gpus = pool.submit(hardware.gpus)
+        resolved, complaint = read()
+        project = _project(resolved) if resolved else None
+        docker = read_docker(*about.result(), address=address.result(), builder=builder.result())
+        machine = _machine(*gpus.result(), resolved)
+    return Facts(docker=docker, machine=machine, tables=tables, project=project, complaint=complaint)
+
+
+def read_docker(about: str, complaint: str = "", *, address: str, builder: str) -> Docker:
+    """Return what docker's answers amount to.
+
+    Args:
+        about: `docker info` as JSON; empty where there is no docker.
+        complaint: what it says beside that: some clients have no place for the daemon's refusal in their JSON.
+        address: of the engine.
+        builder: what `docker buildx inspect` prints.
+    """
+    try:
+        info: Mapping[str, Any] = json.loads(about)
+    except ValueError:
+        return Docker()
+    client = info.get("ClientInfo") or {}
+    plugins = {plugin["Name"]: str(plugin.get("Version", "")) for plugin in client.get("Plugins") or ()}
+    root = info.get("DockerRootDir") or ""
+    return Docker(
+        client=client.get("Version") or "unknown",
+        version=info.get("ServerVersion") or "",
+        complaint=" ".join(info.get("ServerErrors") or ()) or complaint,
+        compose=plugins.get("compose", "").lstrip("v"),
+        buildx=plugins.get("buildx", "").lstrip("v"),
+        context=client.get("Context") or "default",
+        address=address,
+        machine=info.get("Architecture") or "x86_64",
+        memory=info.get("MemTotal") or 0,
+        cores=info.get("NCPU") or 0,
+        root=root,
+        free=disk.free_at(info.get("Name") or "", root) if root else None,
+        knows_gpus="nvidia" in (info.get("Runtimes") or {}) or bool(info.get("DiscoveredDevices")),
+        rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
+        builder=read_builder(builder),
+        cache_limit=read_cache_limit(builder),
+    )
+
+
+def read_builder(text: str) -> tuple[str, str]:
+    """Return the name and the driver of the builder that `docker buildx inspect` is about."""
+    found = dict(re.findall(r"^(Name|Driver):\s+(\S+)", text, re.MULTILINE)[:2])
+    return found.get("Name", "default"), found.get("Driver", "docker")
+
+
+def read_cache_limit(text: str) -> int:
+    """Return the bytes that the last rule of a builder's garbage collection keeps; 0 where none limits it."""
+    found = re.findall(r"(?:Keep Bytes|Max Used Space):\s+([\d.]+)\s*([kKMGT]?i?B)", text)
+    number, unit = found[-1] if found else ("0", "B")
+    return int(float(number) * _UNITS.get(unit, 0))
+
+
+def _machine(gpus: Sequence[Gpu], complaint: str, resolved: Configuration | None) -> Machine:
+    text = files.read(".env") if (files.ROOT / ".env").is_file() else None
+    override = next(filter(None, map(files.read, override_file.NAMES)), "")
+    foreign = refusals.foreign_folder() if os.geteuid() else None
+    uid, gid = host.account()
+    problem, helpers = read_config(hardware.read(str(hardware.docker_folder() / "config.json")))
+    return Machine(
+        system=hardware.system(),
+        uid=uid,
+        gid=gid,
+        gpus=tuple(gpus),
+        gpu_complaint=complaint,
+        ca_bundle=host.own_certificates(),
+        proxies={name: os.environ[name] for name in _PROXIES if os.environ.get(name)},
+        docker_folder=(str(foreign), foreign.hint) if foreign else None,
+        docker_config=problem,
+        helpers=tuple(name for name in helpers if shutil.which(name) is None),
+        env_mode=(files.ROOT / ".env").stat().st_mode & 0o777 if text is not None and text.strip() else None,
+        env_names=compose.env_file_entries(text or ""),
+        override=override,
+        folders={path: _owner(path) for path in (resolved.service.made_folders if resolved else ())},
+    )
+
+
+def read_config(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return what is wrong with docker's config.json, and the programs for credentials that it names."""
+    if not text.strip():
+        return "", ()
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        return f"~/.docker/config.json is no JSON: {error}", ()
+    if not isinstance(config, dict):
+        return "~/.docker/config.json is no JSON object", ()
+    stores = [config.get("credsStore"), *(config.get("credHelpers") or {}).values()]
+    return "", tuple(dict.fromkeys(f"docker-credential-{store}" for store in stores if store))
+
+
+def _owner(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_uid
+    except OSError:
+        return None
+
+
+def _project(resolved: Configuration) -> Project:
+    engine = Engine()
+    images = sorted(resolved.base_images)
+    with ThreadPoolExecutor() as pool:
+        here = {image: pool.submit(engine.inspect_images, [image]) for image in (*images, resolved.service.image)}
+        asked = {
+            image: pool.submit(engine.ask_registry, image, seconds=_PATIENCE) for image in images if _is_public(image)
+        }
+    return Project(
+        service=resolved.service.name,
+        reserves_gpus=resolved.service.reserves_gpus,
+        values=resolved.as_dict(),
+        sources={name: value.source for name, value in resolved.values.items()},
+        has_torch_by_tag=resolved.has_torch_by_tag,
+        presence={
+            image: "here" if here[image].result() else asked[image].result() if image in asked else ""
+            for image in images
+        },
+        has_wheels=bool(host.wheels(str(files.ROOT / resolved["WHEELHOUSE"]))),
+        is_built=bool(here[resolved.service.image].result()),
+    )
+
+
+def _is_public(image: str) -> bool:
+    return not image.startswith(env_file.MADE_HERE)

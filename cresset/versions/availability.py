@@ -1,0 +1,160 @@
+"""Which official wheels are to be had from this host: on the index of PyTorch's wheels, or in the wheelhouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from cresset import env_file, files, host
+from cresset.configuration import Configuration
+from cresset.env_file import Choice
+from cresset.errors import CressetError
+from cresset.host import Host
+from cresset.versions import wheels
+from cresset.versions.wheels import Wheel
+
+# Where a pull without a registry in its name goes.
+_REGISTRY = "https://registry-1.docker.io/v2/"
+
+# The source of a value that the tables chose.
+CHOSEN = "tables"
+
+_PACKAGES = {
+    "PYTORCH_VERSION_TAG": "torch",
+    "TORCHVISION_VERSION_TAG": "torchvision",
+    "TORCHAUDIO_VERSION_TAG": "torchaudio",
+    "TORCHTEXT_VERSION_TAG": "torchtext",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where wheels come from.
+
+    Attributes:
+        index: the index of PyTorch's wheels, with a slash at its end.
+        answers: whether it does.
+        house: the wheelhouse.
+        label: the variant that the settings ask for, like cpu.
+        machine: the processor.
+        ca_bundle: the certificates to trust; empty for the usual ones.
+    """
+
+    index: str
+    answers: bool
+    house: str
+    label: str
+    machine: str
+    ca_bundle: str
+
+    def find(self, package: str, *, python: str, version: str = "") -> Wheel | None:
+        """Return the newest wheel of a package for a Python (empty for any), or the one of that version."""
+        page = host.fetch(urljoin(self.index, f"{package}/"), ca_bundle=self.ca_bundle) if self.answers else None
+        offered = (*wheels.read(host.wheels(self.house)), *wheels.listed(page or ""))
+        return wheels.newest(
+            offered, name=package, python=python, machine=self.machine, variant=self.label, version=version
+        )
+
+
+def choose_wheels(resolved: Configuration, facts: Host) -> tuple[list[Choice], str]:
+    """Return what to write where the defaults are not to be had from this host, and a warning, empty if all is well.
+
+    Raises:
+        CressetError: a version was asked for by name, and neither the index nor the wheelhouse has it.
+    """
+    if resolved["PYTORCH_FETCH_NIGHTLY"] == "1":
+        return [], ""
+    sources = _look(resolved, facts)
+    python = ".".join(resolved["PYTHON_VERSION"].split(".")[:2])
+    choices: list[Choice] = []
+    if not sources.answers and resolved.values["PYTHON_VERSION"].source in {"default", CHOSEN}:
+        base, choices = _choose_base(resolved, facts, sources)
+        is_chosen = resolved.values["PYTHON_VERSION"].source == CHOSEN
+        python = env_file.python_of(base) or (python if is_chosen else "")
+        if python and not (is_chosen and python == resolved["PYTHON_VERSION"]):
+            # Another one would have to be fetched, most likely from where nothing answers either.
+            choices.append(Choice(name="PYTHON_VERSION", value=python, reason=f"the one that {base} has"))
+    if resolved["BUILD_MODE"] == "include":
+        return choices, ""
+    _refuse_what_is_not_there(resolved, sources, python)
+    if resolved.values["PYTORCH_VERSION_TAG"].source == CHOSEN:
+        companions, warning = _look_for_chosen(resolved, sources, python)
+        return choices + companions, warning
+    if sources.answers or resolved.values["PYTORCH_VERSION_TAG"].source != "default":
+        return choices, ""
+    wheel = sources.find("torch", python=python)
+    if wheel is None:
+        warning = (
+            f"{sources.index} does not answer, and {sources.house} has no torch wheel"
+            f"{f' for Python {python}' if python else ''}; builds need one of them: "
+            "name a folder of wheels with `invoke env --update --set WHEELHOUSE=DIR`"
+        )
+        return choices, warning
+    reason = f"the newest wheel that fits in {sources.house}; no wheel index answers"
+    return choices + env_file.wheelhouse_choices(wheel, python=python, reason=reason), ""
+
+
+def _look(resolved: Configuration, facts: Host) -> Sources:
+    label = wheels.variant(use_cuda=resolved["USE_CUDA"], cuda_version=resolved["CUDA_VERSION"])
+    index = (resolved["PYTORCH_INDEX_URL"] or f"{wheels.OFFICIAL_INDEX}/{label}").rstrip("/") + "/"
+    ca_bundle = resolved["CA_BUNDLE"] or facts.ca_bundle
+    # The one that was named, else pip's, else the folder of the checkout.
+    named = resolved.values["WHEELHOUSE"].source != "default" or not facts.wheelhouse
+    return Sources(
+        index=index,
+        answers=host.answers(urljoin(index, "torch/"), ca_bundle=ca_bundle),
+        house=str(files.ROOT / resolved["WHEELHOUSE"]) if named else facts.wheelhouse,
+        label=label,
+        machine=facts.machine,
+        ca_bundle=ca_bundle,
+    )
+
+
+def _refuse_what_is_not_there(resolved: Configuration, sources: Sources, python: str) -> None:
+    for setting, package in _PACKAGES.items():
+        tag = resolved.values[setting]
+        asked = tag.source in {"--set", "shell"} and tag.value
+        if asked and not sources.find(package, python=python, version=tag.value.removeprefix("v")):
+            index = "has none" if sources.answers else "does not answer"
+            raise CressetError(
+                f"{package} {tag.value} for Python {python} ({sources.label}, {sources.machine}) is not to be had: "
+                f"{sources.index} {index}, nor has {sources.house}",
+                "choose another version, or name a folder that has the wheel: --set WHEELHOUSE=DIR",
+            )
+
+
+def _look_for_chosen(resolved: Configuration, sources: Sources, python: str) -> tuple[list[Choice], str]:
+    """Return the chosen companions that are not to be had, as left out; or a warning where nothing can be asked.
+
+    Raises:
+        CressetError: the index answers, and has no such PyTorch.
+    """
+
+    def lacks(setting: str) -> bool:
+        version = resolved[setting].removeprefix("v")
+        return bool(version) and not sources.find(_PACKAGES[setting], python=python, version=version)
+
+    tag = resolved["PYTORCH_VERSION_TAG"]
+    if lacks("PYTORCH_VERSION_TAG"):
+        message = f"torch {tag} for Python {python} is not in {sources.house}, and {sources.index}"
+        if sources.answers:
+            raise CressetError(f"{message} has none either", "choose another release: invoke versions")
+        return [], f"{message} does not answer: whether it is to be had there is not known"
+    where = f"neither {sources.index} nor {sources.house} has it"
+    return [
+        Choice(name=setting, value="", reason=where if sources.answers else f"not in {sources.house}; no index answers")
+        for setting in _PACKAGES
+        if resolved.values[setting].source == CHOSEN and lacks(setting)
+    ], ""
+
+
+def _choose_base(resolved: Configuration, facts: Host, sources: Sources) -> tuple[str, list[Choice]]:
+    """Return the base image whose interpreter counts, and what to write where no registry has it."""
+    base = resolved["BUILD_IMAGE"]
+    is_default = resolved.values["PLAIN_IMAGE"].source == "default"
+    if base != resolved["PLAIN_IMAGE"] or not is_default or not facts.codename:
+        return base, []
+    if host.answers(_REGISTRY, ca_bundle=sources.ca_bundle):
+        return base, []
+    made = env_file.MADE_HERE + facts.codename
+    return made, [Choice(name="PLAIN_IMAGE", value=made, reason="no registry answers: it is made on this host")]

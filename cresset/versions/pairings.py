@@ -1,0 +1,128 @@
+"""`invoke versions`: what goes with what, and what of it this host can run."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from packaging.version import Version
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cresset import hardware, host
+from cresset.errors import CressetError
+from cresset.hardware import Gpu
+from cresset.versions import bases, choice, combination, knowledge
+from cresset.versions.compat import Tables
+
+
+def show(*, console: Console, torch: str = "") -> None:
+    """Show the releases that the tables know, or what goes with one of them.
+
+    Raises:
+        CressetError: there is no such release in the tables.
+    """
+    tables = knowledge.tables()
+    release = _release(tables, torch) if torch else None
+    gpus, complaint = hardware.gpus()
+    machine = host.wheel_machine(platform.machine())
+    for gpu in gpus:
+        console.print(Text(str(gpu)), soft_wrap=True)
+    if not gpus:
+        console.print(Text(f"No NVIDIA GPU answers here{f': {complaint}' if complaint else ''}."), soft_wrap=True)
+    if release:
+        _show_release(tables, release, gpus, machine, console=console)
+        return
+    head = ("PyTorch", "TorchVision", "TorchAudio", "TorchText", "Python", "official wheels for CUDA")
+    table = Table(*head, *(["here"] if gpus else []), box=None, pad_edge=False)
+    for row in tables.rows["releases"]:
+        table.add_row(*cells(tables, row, gpus, machine))
+    console.print(table)
+    console.print(Text("More of one: invoke versions --torch 2.6. To have it: invoke env --torch 2.6."))
+
+
+def cells(tables: Tables, release: Mapping[str, Any], gpus: Sequence[Gpu], machine: str) -> list[str]:
+    """Return a release's line: its companions, Pythons, CUDAs; where there are GPUs, the CUDAs that they can use."""
+    doubt = "?" if not combination.is_confirmed(release, "cuda") else ""
+    found = cudas(release)
+    runs = [cuda for cuda in found if is_for(tables, release["torch"], cuda, gpus, machine)]
+    return [
+        release["torch"],
+        *(release.get(column) or "-" for column in ("vision", "audio", "text")),
+        " to ".join(release["python"]),
+        " ".join(found) + doubt,
+        *([" ".join(runs) or "-"] if gpus else []),
+    ]
+
+
+def cudas(release: Mapping[str, Any]) -> list[str]:
+    """Return the minor versions of CUDA that a release has official wheels for, the newest first."""
+    found = (re.sub(r"cu(\d+)(\d)", r"\1.\2", label) for label in release["cuda"])
+    return sorted(found, key=Version, reverse=True)
+
+
+def is_for(tables: Tables, torch: str, cuda: str, gpus: Sequence[Gpu], machine: str) -> bool:
+    """Return whether this driver and at least one of these GPUs can run the official wheel, as far as is known."""
+    compiled = " ".join((tables.wheel_architectures(torch, cuda) or {}).get(machine, ()))
+    return any(
+        hardware.serves(gpu.driver, cuda)
+        and not (gpu.capability and combination.is_dropped(tables, cuda, gpu.capability))
+        and (not compiled or not gpu.capability or combination.covers(compiled, gpu.capability))
+        for gpu in gpus
+    )
+
+
+def _release(tables: Tables, torch: str) -> Mapping[str, Any]:
+    tag = choice.tag_of(tables, torch)
+    release = tables.release(tag.removeprefix("v"))
+    if release is None:
+        newest = tables.rows["releases"][0]["torch"]
+        raise CressetError(
+            f"PyTorch {tag.removeprefix('v')} is not in the tables, whose newest is {newest}",
+            "`invoke versions` shows them all; add rows of your own in misc/compat.yaml",
+        )
+    return release
+
+
+def _show_release(
+    tables: Tables, release: Mapping[str, Any], gpus: Sequence[Gpu], machine: str, *, console: Console
+) -> None:
+    for line in about(tables, release):
+        console.print(Text(line), soft_wrap=True)
+    for cuda in cudas(release):
+        image, driver, compiled = wheel_cells(tables, release, cuda, machine)
+        needs = f"driver {driver} or newer" if driver else "driver unknown"
+        console.print(Text(f"CUDA {cuda}: {needs}; {image}"), soft_wrap=True)
+        if compiled:
+            console.print(Text(f"  the wheel has code for {compiled}"), soft_wrap=True)
+        if gpus:
+            runs = is_for(tables, release["torch"], cuda, gpus, machine)
+            console.print(Text(f"  this host can{'' if runs else 'not'} run it"), soft_wrap=True)
+
+
+def about(tables: Tables, release: Mapping[str, Any]) -> list[str]:
+    """Return what goes with a release, and what compiling it takes, a line each."""
+    named = (("TorchVision", "vision"), ("TorchAudio", "audio"), ("TorchText", "text"))
+    companions = ", ".join(f"{name} {release[column]}" for name, column in named if release.get(column))
+    needs = tables.requirements(release["torch"]) or {}
+    newest = f" to {needs['cuda_max']}" if needs.get("cuda_max") else " or newer"
+    gcc = f", gcc {needs['gcc']} or newer" if needs.get("gcc") else ""
+    return [
+        f"PyTorch {release['torch']} goes with {companions}, and Python {' to '.join(release['python'])}.",
+        f"Compiling it takes CUDA {needs.get('cuda', '?')}{newest}{gcc}.",
+    ]
+
+
+def wheel_cells(tables: Tables, release: Mapping[str, Any], cuda: str, machine: str) -> tuple[str, str, str]:
+    """Return of a release's official wheels for a CUDA the base image, the oldest driver, what they have code for."""
+    patch = bases.newest_patch(tables, cuda)
+    row = bases.row_of(tables, patch)
+    system = next(iter(bases.systems(row)), "") if row and not row.get("deleted") else ""
+    tag = f"{patch}-cudnn{bases.cudnn_token(tables, patch)}-devel-{system}"
+    image = f"nvidia/cuda:{tag}" if system else "NVIDIA has deleted its images"
+    compiled = (tables.wheel_architectures(release["torch"], cuda) or {}).get(machine, ())
+    driver = hardware.oldest_driver(cuda) or (tables.toolkit(cuda) or {}).get("driver", "")
+    return image, str(driver), " ".join(compiled)
