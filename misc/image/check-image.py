@@ -446,9 +446,7 @@ def main(kind: str, *paths: str) -> int:
         found.update(look(asked))
         lines = differences(asked, found)
         if has_cuda_unasked(asked, found):
-            print(
-                "cresset: this torch brings CUDA {}, though none was asked for: larger, not wrong".format(found["cuda"])
-            )
+            print("cresset: torch brings CUDA {}, though none was asked for: larger, not wrong".format(found["cuda"]))
         for name, libraries in sorted(found.pop("missing_of_others").items()):
             print("cresset: {} would like {}, which the image lacks".format(name, ", ".join(sorted(libraries))))
         del found["missing"], found["errors"], found["inside"]

@@ -49,7 +49,8 @@ def test_an_image_that_is_not_what_was_asked_for_is_none(
         assert failed.code != 0
         assert f"cresset: torch is 2.5.1+cu124, asked for {VERSION}" in said
         assert f"cresset: torchvision {VERSION} cannot be imported: RuntimeError: no operator nms" in said
-        assert "cresset: the CUDA of torch is 12.4, asked for none" in said
+        # A wheel with CUDA for the CPU is all that some hosts reach.
+        assert "cresset: torch brings CUDA 12.4, though none was asked for" in checkout.step_log()
         assert "asked for ubuntu 24.04" in said
         assert "not what was asked for" in failed.lines[-2]
         assert run(["docker", "image", "inspect", checkout.image], check=False).code != 0
