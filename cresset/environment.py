@@ -96,7 +96,10 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     system = env_file.system_choices(facts, shm_size=resolved["SHM_SIZE"])
     # Whoever names a CUDA wants it, if for another host.
     no_cuda = env_file.choose_use_cuda(facts, service=service, wanted=resolved.values["USE_CUDA"])
-    without = [] if wish.cuda else no_cuda
+    if wish.names_gpu and resolved.values["USE_CUDA"].value == "0" and resolved.values["USE_CUDA"].source == ".env":
+        request = request.having(USE_CUDA="1")
+        resolved, _ = project.load(Request(service=service, overrides=request.overrides), needs_env=False)
+    without = [] if wish.names_gpu else no_cuda
     planned = _settle(request, service, without, wish) if without else resolved
     gpus = facts.gpus if planned["USE_CUDA"] == "1" else ()
     versions = _choose_versions(planned, facts, wish)
@@ -112,7 +115,10 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     said = [one for one in _said(resolved, request, os.environ) if one.name not in wish.settings]
     capabilities = env_file.capability_choices(gpus)
     choices = {one.name: one for one in (*usable, *system, *cuda, *capabilities, *versions, *found, *said)}
-    asked = [one.name for one in choices.values() if one.name in {*request.overrides, *(v.name for v in versions)}]
+    changed = {*request.overrides, *(one.name for one in versions)}
+    # Which service it is, is asked for by --service, and by what the former one cannot have.
+    changed |= {"SERVICE", "COMPOSE_PROFILES"} if request.service or wish.names_gpu else set()
+    asked = [one.name for one in choices.values() if one.name in changed]
     unset, _ = project.load(Request(service=service), needs_env=False, dotenv=False)
     defaults = configuration.defaults(unset.model, project.read_recipes())
     if former.strip():
@@ -182,9 +188,11 @@ def _notes(facts: host.Host) -> list[str]:
 
 def _service(facts: host.Host, env_text: str, wish: Wish) -> str:
     if "SERVICE" in compose.env_file_names(env_text):
-        return project.load(Request())[0].service.name
-    # Whoever names a CUDA wants it, if for another host.
-    return "train" if facts.has_gpu or wish.cuda else "cpu"
+        former, _ = project.load(Request())
+        is_without = former.values["USE_CUDA"].value == "0" and former.values["USE_CUDA"].source == "service"
+        return "train" if wish.names_gpu and is_without else former.service.name
+    # Whoever names a CUDA or a GPU wants it, if for another host.
+    return "train" if facts.has_gpu or wish.names_gpu else "cpu"
 
 
 def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> None:

@@ -277,7 +277,8 @@ def run(device: torch.device, *, quick: bool, say: Callable[[str], None]) -> dic
                 torch.cuda.reset_peak_memory_stats(device)
             if mode.compile and hasattr(torch, "compiler"):
                 torch.compiler.reset()
-    return {"environment": environment(device), "busy_percent": busy, "results": results, "skipped": skipped}
+    report = {"environment": environment(device), "busy_percent": busy, "results": results, "skipped": skipped}
+    return {**report, "quick": quick}
 
 
 # ---- what is shown
@@ -292,17 +293,18 @@ def busy_line(device: str, busy: float | None) -> str:
     return f"{device}: idle ({busy:g} %)."
 
 
-def ratio(mine: dict[str, Any], other: dict[str, Any] | None) -> str:
-    """Return how many times as fast as the other one this is; with a ~ where their quartiles overlap."""
+def ratio(mine: dict[str, Any], other: dict[str, Any] | None, *, quick: bool) -> str:
+    """Return how many times as fast as the other one this is; with a ~ where that is no difference to count on."""
     if other is None:
         return ""
     (low, high), (other_low, other_high) = mine["quartiles_ms"], other["quartiles_ms"]
-    same = low <= other_high and other_low <= high
+    same = quick or (low <= other_high and other_low <= high)
     return f"{'~ ' if same else ''}{other['median_ms'] / mine['median_ms']:.2f}"
 
 
 def rows(report: dict[str, Any], against: dict[str, Any] | None) -> list[list[str]]:
     """Return the table's cells, its head first."""
+    is_quick = any((one or {}).get("quick") for one in (report, against))
     others = {(one["model"], one["shape"], one["mode"]): one for one in (against or {}).get("results", ())}
     table = [["network", "data", "mode", "ms a step", "quartiles", "items a second", "GiB", "times as fast"]]
     table[0][-1:] = ["times as fast as there"] if against else []
@@ -311,7 +313,7 @@ def rows(report: dict[str, Any], against: dict[str, Any] | None) -> list[list[st
         cells += ["{:.2f} - {:.2f}".format(*one["quartiles_ms"]), f"{one['items_per_s']:.1f}"]
         cells.append("" if one["memory_gib"] is None else f"{one['memory_gib']:.1f}")
         other = others.get((one["model"], one["shape"], one["mode"]))
-        table.append(cells + ([ratio(one, other)] if against else []))
+        table.append(cells + ([ratio(one, other, quick=is_quick)] if against else []))
     return table
 
 
@@ -343,7 +345,8 @@ def text(report: dict[str, Any], against: dict[str, Any] | None, *, markdown: bo
         modes.setdefault((one["model"], one["reason"]), []).append(one["mode"])
     lines += ["", *(f"Not measured: {name} ({'; '.join(of)}): {reason}" for (name, reason), of in modes.items())]
     if against:
-        lines.append("~: the two ranges between the quartiles overlap: no difference that one could count on.")
+        why = "the two ranges between the quartiles overlap, or one of them was measured with --quick"
+        lines.append(f"~: no difference that one could count on: {why}.")
     return "\n".join(lines).strip()
 
 

@@ -110,12 +110,7 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
     compiled, is_known = combination.compiled_for(facts.tables, values, machine=facts.docker.machine)
     cuda = values["CUDA_VERSION"]
     what = f"the official wheel for CUDA {cuda}" if is_wheel else "CCA"
-    lacking = [
-        gpu
-        for gpu in gpus
-        if (compiled and not combination.covers(compiled, gpu.capability))
-        or combination.is_dropped(facts.tables, cuda, gpu.capability)
-    ]
+    lacking = [gpu for gpu in gpus if _lacks(facts, cuda, compiled, gpu.capability)]
     for gpu in lacking:
         is_sure = is_known or combination.is_dropped(facts.tables, cuda, gpu.capability)
         is_hopeless = len(lacking) == len(gpus) and (starts or is_wheel) and is_sure
@@ -128,6 +123,16 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
             if is_wheel
             else f"add {gpu.capability} to CCA, unless the image is for other GPUs",
         )
+    wanted = [item.removesuffix("+PTX") for item in combination.capabilities(values["CCA"])] if is_wheel else []
+    named = [one for one in wanted if one not in {gpu.capability for gpu in gpus}]
+    unserved = [one for one in named if _lacks(facts, cuda, compiled, one)]
+    if unserved:
+        yield Finding(
+            check=check,
+            severity="warning",
+            message=f"CCA names {' '.join(unserved)}, and {what} is for {compiled or 'newer ones'}",
+            hint="let the tables choose: invoke env --update --torch VERSION --cca CCA; or compile",
+        )
     if gpus and not lacking:
         state = f"has code for this host's {', '.join(sorted({gpu.capability for gpu in gpus}))}"
         yield Finding(
@@ -135,6 +140,12 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
             severity="ok" if compiled else "info",
             message=f"{what} {state if compiled else 'is not in the tables'}",
         )
+
+
+def _lacks(facts: Facts, cuda: str, compiled: str, capability: str) -> bool:
+    """Return whether it is known that there is no code for a compute capability."""
+    unlike = bool(compiled) and not combination.covers(compiled, capability)
+    return unlike or combination.is_dropped(facts.tables, cuda, capability)
 
 
 def visible(gpus: Sequence[Gpu], chosen: str) -> list[Gpu]:

@@ -54,7 +54,9 @@ def choose_for(
     if not resolved.has_torch_by_tag:
         raise CressetError(f"the service {name} takes PyTorch from its base image", "choose another --service")
     if wish.cuda and resolved["USE_CUDA"] == "0":
-        raise CressetError(f"--cuda: the service {name} is without CUDA", "add --service train")
+        preset = resolved.values["USE_CUDA"].source == "service"
+        hint = "add --service train" if preset else "say so: --set USE_CUDA=1, or leave --cuda out"
+        raise CressetError(f"--cuda: the service {name} is without CUDA", hint)
     given = frozenset(value.name for value in resolved.values.values() if value.source in {"--set", "shell", "service"})
     return choose(tables, wish, Surroundings(values=resolved.as_dict(), given=given, gpus=gpus, machine=machine))
 
@@ -178,7 +180,13 @@ def _cuda(
 ) -> tuple[str, str]:
     """Return the CUDA and why it is that; no reason where it stays what it is."""
     if wish.cuda:
-        return _named_cuda(tables, wish.cuda)
+        cuda, reason = _named_cuda(tables, wish.cuda)
+        if wish.cca and not _serves(tables, around, values, cuda, wish.cca):
+            is_wheel = values["BUILD_MODE"] == "exclude"
+            what = f"the official wheel for CUDA {minor(cuda)} has" if is_wheel else f"CUDA {cuda} can compile"
+            ways = "another --cuda or --torch, or compile: --set BUILD_MODE=include" if is_wheel else "another --cuda"
+            raise CressetError(f"--cca: {what} no code for {wish.cca}", f"choose {ways}")
+        return cuda, reason + _driver(around, cuda)
     if "CUDA_VERSION" in around.given or release is None:
         return values["CUDA_VERSION"], ""
     candidates = _candidates(tables, values, release)
@@ -197,7 +205,18 @@ def _cuda(
     fitting = [cuda for cuda in allowed if all(is_met(cuda) for _, is_met in soft)]
     # Where this host can run none of them, the image may be for another one; doctor says so.
     limits = [*firm, *(soft if fitting else ())]
-    return (fitting or allowed)[0], f"the newest that {', '.join([what, *(words for words, _ in limits)])}"
+    cuda = (fitting or allowed)[0]
+    reason = f"the newest that {', '.join([what, *(words for words, _ in limits)])}"
+    if values["BUILD_MODE"] == "exclude" and any(words.startswith("serves ") for words, _ in limits):
+        compiled, _ = combination.compiled_for(tables, {**values, "CUDA_VERSION": cuda}, machine=around.machine)
+        reason += "" if compiled else ", as far as is known: the tables lack what its wheel has code for"
+    return cuda, reason + _driver(around, cuda)
+
+
+def _driver(around: Surroundings, cuda: str) -> str:
+    """Return what driver a CUDA takes, to be added where it is for another host than this one."""
+    oldest = hardware.oldest_driver(cuda)
+    return f"; it needs driver {oldest} or newer" if oldest and not around.gpus else ""
 
 
 def _named_cuda(tables: Tables, cuda: str) -> tuple[str, str]:

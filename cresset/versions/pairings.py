@@ -41,7 +41,8 @@ def show(*, console: Console, torch: str = "") -> None:
     for row in tables.rows["releases"]:
         table.add_row(*cells(tables, row, gpus, machine))
     console.print(table)
-    console.print(Text("More of one: invoke versions --torch 2.6. To have it: invoke env --torch 2.6."))
+    console.print(Text("?: no source states it outright. More of one: invoke versions --torch 2.6."), soft_wrap=True)
+    console.print(Text("To have it: invoke env --torch 2.6."))
 
 
 def cells(tables: Tables, release: Mapping[str, Any], gpus: Sequence[Gpu], machine: str) -> list[str]:
@@ -96,8 +97,8 @@ def _show_release(
         image, driver, compiled = wheel_cells(tables, release, cuda, machine)
         needs = f"driver {driver} or newer" if driver else "driver unknown"
         console.print(Text(f"CUDA {cuda}: {needs}; {image}"), soft_wrap=True)
-        if compiled:
-            console.print(Text(f"  the wheel has code for {compiled}"), soft_wrap=True)
+        known = f"has code for {compiled}" if compiled else "is not in the tables with what it has code for"
+        console.print(Text(f"  the wheel {known}"), soft_wrap=True)
         if gpus:
             runs = is_for(tables, release["torch"], cuda, gpus, machine)
             console.print(Text(f"  this host can{'' if runs else 'not'} run it"), soft_wrap=True)

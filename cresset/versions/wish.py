@@ -26,6 +26,11 @@ class Wish:
     cca: str = ""
 
     @property
+    def names_gpu(self) -> bool:
+        """Whether it is about GPUs, if only another host's: who names a CUDA or a GPU wants PyTorch for it."""
+        return bool(self.cuda or self.cca)
+
+    @property
     def settings(self) -> frozenset[str]:
         """The settings that it is about."""
         named = {

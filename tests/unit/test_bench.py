@@ -45,13 +45,17 @@ def report(*results: dict[str, Any], busy: float | None = 0) -> dict[str, Any]:
 
 def test_a_ratio_says_how_many_times_as_fast(script: Any) -> None:
     mine = figure("fp32", 50, 49, 51)
-    assert script.ratio(mine, figure("fp32", 100, 99, 101)) == "2.00"
-    assert script.ratio(mine, figure("fp32", 25, 24, 26)) == "0.50"
-    assert script.ratio(mine, None) == ""
+    assert script.ratio(mine, figure("fp32", 100, 99, 101), quick=False) == "2.00"
+    assert script.ratio(mine, figure("fp32", 25, 24, 26), quick=False) == "0.50"
+    assert script.ratio(mine, None, quick=False) == ""
 
 
 def test_what_the_spread_covers_is_no_difference(script: Any) -> None:
-    assert script.ratio(figure("fp32", 50, 45, 55), figure("fp32", 52, 48, 60)) == "~ 1.04"
+    assert script.ratio(figure("fp32", 50, 45, 55), figure("fp32", 52, 48, 60), quick=False) == "~ 1.04"
+
+
+def test_what_was_measured_quickly_is_none_to_count_on(script: Any) -> None:
+    assert script.ratio(figure("fp32", 50, 49, 51), figure("fp32", 100, 99, 101), quick=True) == "~ 2.00"
 
 
 def test_a_table_has_a_column_for_the_other_environment_only_where_there_is_one(script: Any) -> None:

@@ -152,7 +152,7 @@ def test_the_newest_that_exists_is_taken_and_said_why() -> None:
     assert found["PYTORCH_VERSION_TAG"] == ("v2.6.0", "--torch")
     assert found["TORCHVISION_VERSION_TAG"] == ("v0.21.0", "made for v2.6.0")
     assert found["TORCHTEXT_VERSION_TAG"] == ("", "none is known for v2.6.0")
-    assert found["CUDA_VERSION"] == ("12.6.3", "the newest that has official wheels")
+    assert found["CUDA_VERSION"] == ("12.6.3", "the newest that has official wheels; it needs driver 525 or newer")
     assert found["DISTRO_VERSION"][0] == "24.04"
     assert found["PYTHON_VERSION"] == ("3.12", "the one that ubuntu24.04 has")
 
@@ -188,6 +188,27 @@ def test_an_old_gpu_with_a_new_release_has_to_be_compiled_for() -> None:
         choose(Wish(torch="2.15", cca="6.1"))
     assert "BUILD_MODE=include" in refused.value.hint
     assert choose(Wish(torch="2.15", cca="6.1"), {"BUILD_MODE": "include"})["CUDA_VERSION"] == "12.9.2"
+
+
+def test_a_gpu_that_the_named_cuda_has_no_code_for_is_refused() -> None:
+    for torch in ("2.9", "2.14"):
+        with pytest.raises(
+            CressetError, match=r"--cca: the official wheel for CUDA 13\.0 has no code for 6\.1"
+        ) as refused:
+            choose(Wish(torch=torch, cuda="13.0", cca="6.1"))
+        assert "BUILD_MODE=include" in refused.value.hint
+    with pytest.raises(CressetError, match=r"--cca: CUDA 13\.0\.\d can compile no code for 6\.1"):
+        choose(Wish(torch="2.14", cuda="13.0", cca="6.1"), {"BUILD_MODE": "include"})
+    assert choose(Wish(torch="2.14", cuda="12.6", cca="6.1"))["CUDA_VERSION"] == "12.6.3"
+
+
+def test_what_the_tables_lack_is_no_claim() -> None:
+    around = Surroundings(values=settings({}))
+    found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch="2.6", cca="12.0"), around)}
+    assert "as far as is known" in found["CUDA_VERSION"]
+    found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch="2.14", cca="12.0"), around)}
+    assert "as far as is known" not in found["CUDA_VERSION"]
+    assert found["CUDA_VERSION"].endswith("; it needs driver 580 or newer")
 
 
 def test_what_can_be_compiled_by_no_cuda_is_refused() -> None:

@@ -74,6 +74,7 @@ ROWS: tuple[Row, ...] = (
     ("gpu-arch", {**SOURCE, "CCA": "8.6+PTX"}, {}, {"gpus": (gpu("9.0"),)}, "ok", "9.0"),
     ("wheel-arch", {}, {}, {"gpus": (gpu("6.1"),)}, "error", "6.1"),
     ("wheel-arch", {}, {}, {"gpus": (gpu("6.1"), gpu("8.6", index=1))}, "warning", "GPU 0"),
+    ("wheel-arch", {"CCA": "6.1 9.0"}, {}, {}, "warning", "CCA names 6.1"),
     ("wheel-arch", {"GPUS": "1"}, {}, {"gpus": (gpu("6.1"), gpu("8.6", index=1))}, "ok", "8.6"),
     ("wheel-arch", {}, {"machine": "aarch64"}, {"gpus": (gpu("11.0"),)}, "ok", "11.0"),
     ("wheel-arch", {"PYTORCH_INDEX_URL": "https://x.example"}, {}, {"gpus": (gpu("8.6"),)}, "info", "not in the"),
