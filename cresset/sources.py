@@ -146,7 +146,11 @@ def _commit(tag: str, references: Mapping[str, str]) -> str | None:
 
 
 def _official(prefix: str, tag: str, url: str, tables: Tables) -> str:
-    release = tables.release(release_of(tag)) if prefix == "PYTORCH" and "github.com/pytorch/" in url else None
+    # No tag has a local label, like a wheel's +cu130.
+    is_tag = "+" not in tag
+    release = (
+        tables.release(release_of(tag)) if is_tag and prefix == "PYTORCH" and "github.com/pytorch/" in url else None
+    )
     return str((release or {}).get("commit", ""))
 
 

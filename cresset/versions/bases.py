@@ -72,15 +72,16 @@ def judge_compiler(tables: Tables, system: Mapping[str, Any], values: Mapping[st
     oldest = (tables.requirements(release) or {}).get("gcc", "0") if release else "0"
     toolkit = (tables.toolkit(values["CUDA_VERSION"]) if values["USE_CUDA"] == "1" else None) or {}
     newest = toolkit.get("gcc", "")
-    yield verdict(
-        "compiler",
-        is_good=gcc >= Version(oldest),
-        good=f"{what} compiles PyTorch {release}",
-        bad=f"{what} does not compile PyTorch {release}, which needs {oldest} or newer",
-        hint="choose a newer DISTRO_VERSION, or a BUILD_IMAGE with a newer gcc",
-        source=tables.source("build_requirements"),
-        is_known=is_known,
-    )
+    if release:
+        yield verdict(
+            "compiler",
+            is_good=gcc >= Version(oldest),
+            good=f"{what} compiles PyTorch {release}",
+            bad=f"{what} does not compile PyTorch {release}, which needs {oldest} or newer",
+            hint="choose a newer DISTRO_VERSION, or a BUILD_IMAGE with a newer gcc",
+            source=tables.source("build_requirements"),
+            is_known=is_known,
+        )
     if newest:
         yield verdict(
             "compiler",

@@ -66,19 +66,11 @@ def require(values: Mapping[str, str]) -> None:
 
 def judge(tables: Tables, values: Mapping[str, str]) -> list[Verdict]:
     """Return what the tables say of the settings, point by point."""
-    torch = release_of(values["PYTORCH_VERSION_TAG"])
-    if not torch:
-        return [unknown("torch", f"{values['PYTORCH_VERSION_TAG']} is no release, so no table says what goes with it")]
-    release = tables.release(torch)
-    if not release:
-        newest = tables.rows["releases"][0]["torch"]
-        return [unknown("torch", f"PyTorch {torch} is not in the tables, whose newest is {newest}")]
-    found = [_python(tables, release, values["PYTHON_VERSION"]), *_companions(tables, release, values)]
-    if values["USE_CUDA"] == "0":
-        return found
-    if values["BUILD_MODE"] == "exclude":
-        return [*found, *_wheels(tables, release, values)]
-    return [*found, _toolkit(tables, torch, values["CUDA_VERSION"]), *_capabilities(tables, values)]
+    found = list(_of_release(tables, values))
+    # What a toolkit compiles for is so whatever PyTorch it is.
+    if values["USE_CUDA"] == "1" and values["BUILD_MODE"] == "include":
+        found += _capabilities(tables, values)
+    return found
 
 
 def covers(compiled: str, wanted: str) -> bool:
@@ -120,6 +112,24 @@ def is_dropped(tables: Tables, cuda: str, capability: str) -> bool:
     """Return whether a CUDA is known to compile no more for a compute capability."""
     toolkit = tables.toolkit(cuda)
     return bool(toolkit) and number(capability) < number(toolkit["cca"][0])  # type: ignore[index] # looked at
+
+
+def _of_release(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
+    """Yield what the tables say of what goes with the PyTorch; that they do not know it, if so."""
+    torch = release_of(values["PYTORCH_VERSION_TAG"])
+    release = tables.release(torch)
+    if not torch:
+        yield unknown("torch", f"{values['PYTORCH_VERSION_TAG']} is no release, so no table says what goes with it")
+    elif not release:
+        newest = tables.rows["releases"][0]["torch"]
+        yield unknown("torch", f"PyTorch {torch} is not in the tables, whose newest is {newest}")
+    else:
+        yield _python(tables, release, values["PYTHON_VERSION"])
+        yield from _companions(tables, release, values)
+        if values["USE_CUDA"] == "1" and values["BUILD_MODE"] == "exclude":
+            yield from _wheels(tables, release, values)
+        elif values["USE_CUDA"] == "1":
+            yield _toolkit(tables, torch, values["CUDA_VERSION"])
 
 
 def _python(tables: Tables, release: Mapping[str, Any], python: str) -> Verdict:

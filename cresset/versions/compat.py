@@ -116,12 +116,9 @@ def pins_table(tables: Tables) -> str:
 
 
 def release_of(tag: str) -> str:
-    """Return the release that a tag names, `2.14.1` for v2.14.1; empty for a branch, a commit or a nightly."""
-    try:
-        version = Version(tag)
-    except InvalidVersion:
-        return ""
-    return str(version) if re.fullmatch(r"v?\d+\.\d+\.\d+", tag) else ""
+    """Return the release that a tag names, `2.14.1` for v2.14.1 or 2.14.1+cu130; empty for a branch or a nightly."""
+    found = re.fullmatch(r"v?([0-9]{1,4}(?:\.[0-9]{1,4}){2})(?:\+[a-z0-9.]+)?", tag)
+    return str(Version(found[1])) if found else ""
 
 
 def _names(image: str, pattern: str) -> bool:

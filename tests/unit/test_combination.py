@@ -45,6 +45,10 @@ def test_the_defaults_are_supported() -> None:
         ({"CUDA_VERSION": "12.4.1"}, "torch-cuda", "cu126, cu130, cu132"),
         ({"BUILD_MODE": "include", "CUDA_VERSION": "11.8.0", "CCA": "8.6"}, "toolkit-torch", "12.6 or newer"),
         ({"BUILD_MODE": "include", "CCA": "7.0 8.6"}, "toolkit-arch", "take it out of CCA"),
+        ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "main"}, "toolkit-arch", "out of CCA"),
+        ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "v2.99.0"}, "toolkit-arch", "out of CCA"),
+        ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "v2.14.0-rc1"}, "toolkit-arch", "out of CCA"),
+        ({"PYTHON_VERSION": "3.9", "PYTORCH_VERSION_TAG": "v2.14.1+cu130"}, "torch-python", "3.10 to 3.14"),
         (
             {"BUILD_MODE": "include", "CUDA_VERSION": "12.6.3", "CCA": "8.6 10.0+PTX"},
             "toolkit-arch",
