@@ -176,7 +176,9 @@ def _notes(facts: host.Host) -> list[str]:
         f"Not used: {url}, because a build sees no folder of this host but the wheelhouse."
         for url in facts.hidden_indexes
     ]
-    if facts.gpu_complaint:
+    if facts.gpu_complaint == hardware.NO_ANSWER:
+        notes.append(f"{hardware.NO_ANSWER}: what GPUs this host has is not known")
+    elif facts.gpu_complaint:
         notes.append(f"Without a GPU: nvidia-smi is there and says: {facts.gpu_complaint}")
     if hardware.is_remote(facts.engine):
         notes.append(

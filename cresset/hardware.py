@@ -7,12 +7,18 @@ import platform
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 # Where Windows puts the driver's programs; not every shell of WSL looks there.
 _WSL_DRIVER = "/usr/lib/wsl/lib"
 _FIELDS = ("index", "name", "compute_cap", "driver_version", "memory.total")
+
+# What is said of an nvidia-smi that hangs: then nobody knows what GPUs there are.
+NO_ANSWER = "nvidia-smi does not answer"
+# Seconds for nvidia-smi in all; a driver that is stuck keeps it for ever.
+_PATIENCE = 5.0
 
 # The oldest driver for each major version of CUDA, whatever the minor one:
 # docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
@@ -47,16 +53,24 @@ class Gpu:
 
 
 def gpus() -> tuple[tuple[Gpu, ...], str]:
-    """Return the GPUs that NVIDIA's driver knows; where it knows none, also what nvidia-smi says of that."""
+    """Return the GPUs that NVIDIA's driver knows; where it knows none, also what nvidia-smi says, or NO_ANSWER."""
     places = os.pathsep.join([os.environ.get("PATH", os.defpath), _WSL_DRIVER])
     program = shutil.which("nvidia-smi", path=places)
     if program is None:
         return (), ""
-    rows = _query(program, _FIELDS)
-    if "is not a valid field to query" in rows:
-        rows = _query(program, tuple(field for field in _FIELDS if field != "compute_cap"))
-    found = parse_gpus(rows, summary=output(program))
-    return found, "" if found else next((line for line in rows.splitlines() if line.strip()), "it says nothing")
+    until = time.monotonic() + _PATIENCE
+    try:
+        rows = _query(program, _FIELDS, until=until)
+        if "is not a valid field to query" in rows:
+            rows = _query(program, tuple(field for field in _FIELDS if field != "compute_cap"), until=until)
+    except TimeoutError:
+        return (), NO_ANSWER
+    try:
+        summary = ask(program, until=until)
+    except TimeoutError:  # only the newest CUDA is not known then
+        summary = ""
+    found = parse_gpus(rows, summary=summary)
+    return found, "" if found else next((line for line in rows.splitlines() if line.strip()), "nothing")
 
 
 def system() -> str:
@@ -91,18 +105,20 @@ def parse_gpus(rows: str, *, summary: str) -> tuple[Gpu, ...]:
             memory.total.
         summary: what it prints when asked for nothing.
     """
-    cuda = re.search(r"CUDA Version: (\d+\.\d+)", summary)
+    cuda = re.search(r"CUDA Version: ([0-9]{1,4}\.[0-9]{1,4})\b", summary)
     found = []
     for row in rows.splitlines():
         match row.split(", "):
-            case [index, name, *capability, driver, memory] if index.isdecimal() and len(capability) <= 1:
+            case [index, name, *capability, driver, memory] if (
+                re.fullmatch("[0-9]{1,4}", index) and len(capability) <= 1
+            ):
                 gpu = Gpu(
                     index=int(index),
                     name=name,
-                    capability="".join(word for word in capability if re.fullmatch(r"\d+\.\d+", word)),
+                    capability="".join(word for word in capability if re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", word)),
                     driver=driver,
                     cuda=cuda[1] if cuda else "",
-                    memory=int(memory) if memory.isdecimal() else 0,
+                    memory=int(memory) if re.fullmatch("[0-9]{1,12}", memory) else 0,
                 )
                 found.append(gpu)
     return tuple(found)
@@ -122,7 +138,12 @@ def oldest_driver(cuda_version: str) -> int:
 
 def serves(driver: str, cuda_version: str) -> bool:
     """Return whether a driver runs a version of CUDA, as far as that is known."""
-    return _major(driver) >= oldest_driver(cuda_version)
+    return not is_readable(driver) or _major(driver) >= oldest_driver(cuda_version)
+
+
+def is_readable(driver: str) -> bool:
+    """Return whether a driver's version is one; a card that is lost says [Unknown Error] or [N/A]."""
+    return _major(driver) > 0
 
 
 def is_remote(address: str) -> bool:
@@ -144,6 +165,25 @@ def answer(*argv: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+def ask(*argv: str, until: float) -> str:
+    """Return what a command prints; nothing where it cannot be run.
+
+    Raises:
+        TimeoutError: it has not ended at that time of the monotonic clock.
+    """
+    try:
+        # No `with`: what hangs in the driver does not end when it is killed, and would be waited for.
+        process = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="replace"
+        )
+        return process.communicate(timeout=max(until - time.monotonic(), 0.1))[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise TimeoutError from None
+    except OSError:
+        return ""
+
+
 def read(path: str) -> str:
     """Return the text of a file of the host; nothing where it cannot be read."""
     try:
@@ -152,10 +192,10 @@ def read(path: str) -> str:
         return ""
 
 
-def _query(program: str, fields: tuple[str, ...]) -> str:
-    return output(program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
+def _query(program: str, fields: tuple[str, ...], *, until: float) -> str:
+    return ask(program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits", until=until)
 
 
 def _major(version: str) -> int:
-    number = re.match(r"\d+", version)
+    number = re.match("[0-9]{1,9}", version)
     return int(number[0]) if number else 0

@@ -55,7 +55,14 @@ def _new_enough(program: str, version: str, message: str) -> Finding:
 def gpu_runtime(facts: Facts, project: Project) -> Iterator[Finding]:
     """Check gpu-runtime: whether the engine gives a container the GPUs that its service reserves."""
     machine, name = facts.machine, project.service
-    if not project.reserves_gpus:
+    if machine.gpu_complaint == hardware.NO_ANSWER:
+        yield Finding(
+            check="gpu-runtime",
+            severity="warning" if project.reserves_gpus or name in _FOR_GPUS else "info",
+            message=f"{hardware.NO_ANSWER}: what GPUs this host has is not known",
+            hint="run nvidia-smi; where it hangs, the driver is stuck: restart the host",
+        )
+    elif not project.reserves_gpus:
         if machine.gpus:
             message, hint = f"the service {name} uses no GPU, and this host has some", "with them: --service train"
             yield Finding(check="gpu-runtime", severity="info", message=message, hint=hint)

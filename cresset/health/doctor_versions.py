@@ -76,6 +76,14 @@ def driver(facts: Facts, project: Project) -> Iterator[Finding]:
     if not gpus or project.values["USE_CUDA"] == "0" or not project.has_torch_by_tag:
         return
     version = gpus[0].driver
+    if not hardware.is_readable(version):
+        said = f"nvidia-smi says {version}" if version else "nvidia-smi says nothing of it"
+        message, hint = (
+            f"the driver's version cannot be read: {said}",
+            "run nvidia-smi; a card that is lost needs a reset",
+        )
+        yield Finding(check="driver", severity="warning", message=message, hint=hint)
+        return
     if not hardware.serves(version, cuda):
         need = f"CUDA {cuda} needs driver {hardware.oldest_driver(cuda)} or newer, and this host has {version}"
         hint = "upgrade the driver, or choose a CUDA_VERSION that it can run: invoke versions"

@@ -258,7 +258,7 @@ def _host_limits(
     tables: Tables, around: Surroundings, values: Mapping[str, str], *, is_for_others: bool
 ) -> Iterator[_Limit]:
     """Yield what this host can run, each in words and as a test of a CUDA."""
-    if around.gpus:
+    if around.gpus and hardware.is_readable(around.gpus[0].driver):
         driver = around.gpus[0].driver  # one host has one driver
         yield f"driver {driver} runs", lambda cuda: hardware.serves(driver, cuda)
     found = sorted({gpu.capability for gpu in around.gpus if gpu.capability}, key=Version)

@@ -59,6 +59,10 @@ ROWS: tuple[Row, ...] = (
     ("gpu-runtime", {"USE_CUDA": "0"}, {"knows_gpus": False}, {}, "warning", "--set USE_CUDA=1"),
     ("gpu-runtime", {}, {"knows_gpus": False}, {"gpus": (gpu("8.6"),)}, "error", "NVIDIA's toolkit"),
     ("gpu-runtime", {}, {"knows_gpus": False}, {"gpu_complaint": "no devices"}, "error", "nvidia-smi says no devices"),
+    ("gpu-runtime", {}, {}, {"gpu_complaint": hardware.NO_ANSWER}, "warning", "does not answer: what GPUs"),
+    ("gpu-runtime", CPU, {}, {"gpu_complaint": hardware.NO_ANSWER}, "info", "is not known"),
+    ("driver", {}, {}, {"gpus": (gpu("8.6", driver="[Unknown Error]"),)}, "warning", "says [Unknown Error]"),
+    ("driver", {}, {}, {"gpus": (gpu("8.6", driver=""),)}, "warning", "cannot be read"),
     ("driver", {}, {}, {"gpus": (gpu("8.6", driver="535.104.05"),)}, "error", "needs driver 580 or newer"),
     ("driver", {}, {}, {"gpus": (gpu("8.6", driver="580.65.06", cuda="13.0"),)}, "ok", "runs CUDA 13.0.3"),
     (

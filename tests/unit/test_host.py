@@ -125,12 +125,23 @@ def test_gpus_are_read_from_what_nvidia_smi_prints(rows: str, header: str, want:
     assert hardware.parse_gpus(rows, summary=header) == want
 
 
+HANGS = "never"
+
+
 @pytest.fixture
 def nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What nvidia-smi prints, by the words that it is asked with."""
     answers: dict[str, str] = {}
     monkeypatch.setattr(shutil, "which", lambda *_, **__: "nvidia-smi")
-    monkeypatch.setattr(hardware, "output", lambda *argv: answers.get(" ".join(argv[1:2]), ""))
+
+    def ask(*argv: str, until: float) -> str:
+        assert until
+        answer = answers.get(" ".join(argv[1:2]), "")
+        if answer == HANGS:
+            raise TimeoutError
+        return answer
+
+    monkeypatch.setattr(hardware, "ask", ask)
     return answers
 
 
@@ -151,7 +162,26 @@ def test_what_nvidia_smi_says_instead_of_gpus_is_kept(nvidia_smi: dict[str, str]
 
 def test_a_silent_nvidia_smi_is_no_gpu(nvidia_smi: dict[str, str]) -> None:
     assert nvidia_smi == {}
-    assert hardware.gpus() == ((), "it says nothing")
+    assert hardware.gpus() == ((), "nothing")
+
+
+def test_an_nvidia_smi_that_hangs_is_asked_once_and_says_nothing_of_gpus(nvidia_smi: dict[str, str]) -> None:
+    nvidia_smi["--query-gpu=index,name,compute_cap,driver_version,memory.total"] = HANGS
+    nvidia_smi["--query-gpu=index,name,driver_version,memory.total"] = "0, Tesla V100-SXM2-32GB, 450.248.02, 32510\n"
+    assert hardware.gpus() == ((), hardware.NO_ANSWER)
+
+
+def test_gpus_are_known_without_the_newest_cuda(nvidia_smi: dict[str, str]) -> None:
+    nvidia_smi["--query-gpu=index,name,compute_cap,driver_version,memory.total"] = "0, X, 9.0, 580.65.06, 100\n"
+    nvidia_smi[""] = HANGS
+    (found,), complaint = hardware.gpus()
+    assert (found.capability, found.cuda, complaint) == ("9.0", "", "")
+
+
+@pytest.mark.parametrize("number", ["\u0661\u0663.\u0660", "\uff11\uff13.\uff10", "9" * 5000 + ".0"])
+def test_only_ascii_digits_are_a_cuda(number: str) -> None:
+    (found,) = hardware.parse_gpus("0, X, 9.0, 580.65.06, 100", summary=f"CUDA Version: {number} ")
+    assert found.cuda == ""
 
 
 def test_a_gpu_is_one_line() -> None:
@@ -183,6 +213,9 @@ def test_the_kind_of_system(kernel: str, release: str, want: str) -> None:
         ("390.157", "11.8.0", False),
         ("390.157", "10.2", True),
         ("590.48.01", "14.0.0", True),
+        ("[Unknown Error]", "13.0.3", True),
+        ("[N/A]", "13.0.3", True),
+        ("", "13.0.3", True),
     ],
 )
 def test_a_driver_serves_a_cuda_of_its_major_version(driver: str, cuda: str, *, want: bool) -> None:
