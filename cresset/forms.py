@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from cresset.credentials import mask
 
@@ -50,7 +50,7 @@ def or_empty(form: Form) -> Form:
 def _is_version(value: str) -> bool:
     try:
         Version(value)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion is one, and so are more digits than Python reads
         return False
     return re.fullmatch(r"v?[0-9][0-9a-z.+-]*", value) is not None
 
@@ -58,7 +58,7 @@ def _is_version(value: str) -> bool:
 def _is_cuda(value: str) -> bool:
     parts = value.split(".")
     old = 11
-    return all(re.fullmatch("[0-9]+", part) for part in parts) and (
+    return all(re.fullmatch("[0-9]{1,4}", part) for part in parts) and (
         len(parts) == 3 or (len(parts) == 2 and int(parts[0]) < old)  # noqa: PLR2004 - the parts of a version
     )
 
@@ -90,7 +90,7 @@ def _is_url(value: str) -> bool:
 _HOST = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*"
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE = (
-    rf"(?:(?:{_HOST}(?:\.{_HOST})*|\[[0-9a-fA-F:]+\])(?::\d+)?/)?{_PART}(?:/{_PART})*"
+    rf"(?:(?:{_HOST}(?:\.{_HOST})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/)?{_PART}(?:/{_PART})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
 )
 _DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
@@ -138,7 +138,7 @@ REFERENCE = Form(
 )
 COMMIT = Form(what="a commit", hint="write all its 40 digits: git ls-remote URL TAG", accepts=_matches(r"[0-9a-f]{40}"))
 # What torch's CMake and torch.utils.cpp_extension both read: the table compute_capabilities of data/compat.yaml.
-_CAPABILITY = r"[0-9]+\.[0-9]a?(\+PTX)?"
+_CAPABILITY = r"[0-9]{1,3}\.[0-9]a?(\+PTX)?"
 CAPABILITIES = Form(
     what="a compute capability",
     hint="write 8.6, or several with blanks or semicolons between, like '7.5 8.6+PTX'",

@@ -125,11 +125,16 @@ def read_config(text: str) -> tuple[str, tuple[str, ...]]:
         return "", ()
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"~/.docker/config.json is no JSON: {error}", ()
     if not isinstance(config, dict):
         return "~/.docker/config.json is no JSON object", ()
-    stores = [config.get("credsStore"), *(config.get("credHelpers") or {}).values()]
+    helpers, store = config.get("credHelpers") or {}, config.get("credsStore") or ""
+    if not isinstance(store, str):
+        return "~/.docker/config.json: credsStore is no text", ()
+    if not isinstance(helpers, dict) or not all(isinstance(one, str) for one in helpers.values()):
+        return "~/.docker/config.json: credHelpers is no object of texts", ()
+    stores = [store, *helpers.values()]
     return "", tuple(dict.fromkeys(f"docker-credential-{store}" for store in stores if store))
 
 

@@ -11,7 +11,9 @@ from packaging.version import Version
 from cresset.versions.combination import Verdict, is_confirmed, minor, unknown, verdict
 from cresset.versions.compat import Tables, release_of
 
-_NVIDIA = re.compile(r"(?:.*/)?nvidia/cuda:(?P<cuda>[\d.]+)-cudnn(?P<cudnn>\d*)-(?:devel|runtime)-(?P<system>.+)")
+_NVIDIA = re.compile(
+    r"(?:.*/)?nvidia/cuda:(?P<cuda>[\d.]+)-cudnn(?P<cudnn>\d*)-(?:devel|runtime)-(?P<system>.+)", re.ASCII
+)
 # Images with nothing but the distribution's own; another one that is named after it may hold anything besides.
 _STOCK = re.compile(
     r"(?:docker\.io/)?(?:library/)?(?:debian|ubuntu|cresset-base|amazonlinux|(?:rockylinux/)?rockylinux):.+"
@@ -104,7 +106,7 @@ def _tag(tables: Tables, image: str) -> Iterator[Verdict]:
         return
     cuda, system = parts["cuda"], parts["system"]
     row = row_of(tables, cuda)
-    if row is None:
+    if row is None or _is_newer(tables, system):
         yield unknown("base-image", f"{image} is not in the tables", "docker pull tells whether it is to be had")
     elif system not in row["systems"]:
         yield verdict(
@@ -129,6 +131,14 @@ def _tag(tables: Tables, image: str) -> Iterator[Verdict]:
             hint=f"set CUDNN_VERSION={token}",
             source=tables.source("images"),
         )
+
+
+def _is_newer(tables: Tables, system: str) -> bool:
+    """Return whether an Ubuntu is newer than every one that the tables know an image for."""
+    known = {name for row in tables.rows["images"] for name in row["systems"]}
+    return bool(re.fullmatch(r"ubuntu[0-9]{2}\.[0-9]{2}", system)) and system > max(
+        name for name in known if name.startswith("ubuntu")
+    )
 
 
 def _other_tag(tables: Tables, row: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from cresset import forms, hardware
 from cresset.configuration import Configuration
+from cresset.credentials import quoted
 from cresset.env_file import Choice
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
@@ -96,9 +97,9 @@ def tag_of(tables: Tables, torch: str) -> str:
     Raises:
         CressetError: it names none.
     """
-    if not re.fullmatch(r"v?\d+\.\d+(\.\d+)?", torch):
+    if not re.fullmatch(r"v?[0-9]{1,4}(\.[0-9]{1,4}){1,2}", torch):
         raise CressetError(
-            f"--torch: {torch!r} is no release of PyTorch",
+            f"--torch: {quoted(torch)} is no release of PyTorch",
             "write it like 2.6 or 2.6.0; a branch: --set PYTORCH_VERSION_TAG=main --set BUILD_MODE=include",
         )
     version = Version(torch)
@@ -194,11 +195,13 @@ def _cuda(
     firm = list(_firm_limits(tables, wish, around, values))
     allowed = [cuda for cuda in candidates if all(is_met(cuda) for _, is_met in firm)]
     if not allowed:
+        is_of_system = "DISTRO_VERSION" in around.given
+        ways = "--torch, --cca or DISTRO_VERSION" if is_of_system else "--torch or --cca"
         raise CressetError(
             f"no CUDA that {what} {' and '.join(words for words, _ in firm)}",
-            "choose another --torch or --cca, or compile: --set BUILD_MODE=include"
+            f"choose another {ways}, or compile: --set BUILD_MODE=include"
             if values["BUILD_MODE"] == "exclude"
-            else "choose another --torch or --cca: invoke versions",
+            else f"choose another {ways}: invoke versions",
         )
     # Whoever names compute capabilities means other GPUs than these, or these.
     soft = list(_host_limits(tables, around, values, is_for_others=bool(wish.cca)))
@@ -222,9 +225,15 @@ def _driver(around: Surroundings, cuda: str) -> str:
 def _named_cuda(tables: Tables, cuda: str) -> tuple[str, str]:
     if forms.CUDA.accepts(cuda):
         return cuda, "--cuda"
-    found = bases.newest_patch(tables, cuda) if re.fullmatch(r"\d+\.\d+", cuda) else ""
+    is_minor = re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", cuda)
+    found = bases.newest_patch(tables, cuda) if is_minor else ""
     if not found or not forms.CUDA.accepts(found):
-        raise CressetError(f"--cuda: {cuda!r} is no CUDA that the tables know", "write it like 12.4 or 12.4.1")
+        raise CressetError(
+            f"--cuda: {quoted(cuda)} is no CUDA that the tables know",
+            f"write it with its patch number, like {cuda}.0: nothing is claimed of it"
+            if is_minor
+            else "write it like 12.4 or 12.4.1",
+        )
     return found, f"the newest {cuda} with an image"
 
 

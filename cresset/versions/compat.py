@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from cresset import plain_yaml
 from cresset.errors import CressetError
@@ -144,6 +144,8 @@ def _unlike(row: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> str:
     if missing := sorted(needed - row.keys()):
         return f"{missing[0]} is missing"
     for key, value in row.items():
+        if value == [] and key in needed and all(one[key] for one in known):
+            return f"{key} cannot be empty"
         values = [one[key] for one in known if one.get(key)]
         if values and value and not _is_alike(value, values):
             return f"{key} cannot be {json.dumps(value)}"
@@ -157,13 +159,13 @@ def _is_alike(value: object, known: Sequence[Any]) -> bool:
     if isinstance(value, list):
         is_as_many = len({len(one) for one in known}) > 1 or len(value) == len(known[0])
         return is_as_many and all(_is_alike(item, [part for one in known for part in one]) for item in value)
-    return all(kind(value) or not all(map(kind, known)) for kind in (_is_version, _is_range, _is_commit))
+    return all(kind(value) or not all(map(kind, known)) for kind in (_is_version, _is_range, _is_commit, _is_label))
 
 
 def _is_version(text: object) -> bool:
     try:
         return str(text)[:1].isdigit() and bool(Version(str(text)))
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion is one, and so are more digits than Python reads
         return False
 
 
@@ -172,6 +174,10 @@ def _is_range(text: object) -> bool:
         return bool(SpecifierSet(str(text)))
     except InvalidSpecifier:
         return False
+
+
+def _is_label(text: object) -> bool:
+    return bool(re.fullmatch("cu[0-9]{2,4}", str(text)))
 
 
 def _is_commit(text: object) -> bool:

@@ -267,16 +267,33 @@ def test_a_python_or_a_capability_alone_changes_nothing_else() -> None:
     assert "PYTORCH_VERSION_TAG" not in choose(Wish(cca="8.6"))
 
 
-@pytest.mark.parametrize("torch", ["two", "2", "2.6.0.1", "2.6rc1", "main", "latest", "v", "2.6.0+cu124"])
+@pytest.mark.parametrize(
+    "torch", ["two", "2", "2.6.0.1", "2.6rc1", "main", "latest", "v", "2.6.0+cu124", "\uff12.\uff16", "9" * 5000 + ".1"]
+)
 def test_what_is_no_release_is_refused(torch: str) -> None:
     with pytest.raises(CressetError, match="is no release of PyTorch"):
         choose(Wish(torch=torch))
 
 
-@pytest.mark.parametrize("cuda", ["12", "12.7", "cu124", "12.4.1.0", "twelve", "13.9"])
+@pytest.mark.parametrize(
+    "cuda", ["12", "12.7", "cu124", "12.4.1.0", "twelve", "13.9", "\u0661\u0662.\u0664", "9" * 5000 + ".1.1"]
+)
 def test_what_is_no_cuda_is_refused(cuda: str) -> None:
     with pytest.raises(CressetError, match="is no CUDA that the tables know"):
         choose(Wish(torch="2.6", cuda=cuda))
+
+
+def test_a_cuda_without_a_row_can_be_named_with_its_patch_number() -> None:
+    with pytest.raises(CressetError) as refused:
+        choose(Wish(torch="2.6", cuda="14.0"))
+    assert "like 14.0.0" in refused.value.hint
+    assert choose(Wish(torch="2.6", cuda="14.0.0"))["CUDA_VERSION"] == "14.0.0"
+
+
+def test_a_distribution_without_an_image_is_named_as_what_to_change() -> None:
+    with pytest.raises(CressetError) as refused:
+        choose(Wish(torch="2.14"), {"DISTRO_VERSION": "26.10"})
+    assert "DISTRO_VERSION" in refused.value.hint
 
 
 def test_options_are_checked_as_settings_are() -> None:
@@ -284,6 +301,8 @@ def test_options_are_checked_as_settings_are() -> None:
         wish.read(Request(), torch="", cuda="", python="2.7", cca="")
     with pytest.raises(CressetError, match="--cca"):
         wish.read(Request(), torch="", cuda="", python="", cca="8,6")
+    with pytest.raises(CressetError, match="--cca"):
+        wish.read(Request(), torch="", cuda="", python="", cca="9" * 5000 + ".0")
     with pytest.raises(CressetError, match="--set CUDA_VERSION is asked for by an option of its own"):
         wish.read(Request(overrides={"CUDA_VERSION": "12.4.1"}), torch="", cuda="12.4", python="", cca="")
     assert wish.read(Request(), torch="", cuda="", python="", cca="").settings == frozenset()

@@ -134,6 +134,8 @@ RELEASE = "torch: 2.99.0, vision: '', audio: '', text: '', cuda: [cu130]"
         (f"releases: [{{{RELEASE}, python: {{a: 3.10}}}}]", "python cannot be"),
         (f"releases: [{{{RELEASE.replace('2.99.0', 'v2.99.0')}, python: [3.10, 3.14]}}]", "torch cannot be"),
         (f"releases: [{{{RELEASE}, python: [3.10, 3.14], commit: nonsense}}]", "commit cannot be"),
+        (f"releases: [{{{RELEASE.replace('cu130', 'banana')}, python: [3.10, 3.14]}}]", "row 1: cuda cannot be"),
+        (f"releases: [{{{RELEASE.replace('cu130', '')}, python: [3.10, 3.14]}}]", "row 1: cuda cannot be empty"),
         ("toolkits: [{cuda: 13.0.3}]", "is missing"),
         ("toolkits: [{cuda: 13.0.3, cca: 7.5, gcc: '15', driver: '580'}]", "cca cannot be"),
         ("toolkits: [{cuda: 13.0.3, cca: [x, y], gcc: '15', driver: '580'}]", "cca cannot be"),

@@ -92,6 +92,7 @@ ROWS: tuple[Row, ...] = (
     ("base-image", {"CUDNN_VERSION": "9"}, {}, {}, "error", "set CUDNN_VERSION="),
     ("base-image", {"CUDA_VERSION": "13.0.9"}, {}, {}, "warning", "not in the tables"),
     ("base-image", {"CUDA_VERSION": "12.4.0"}, {}, {}, "error", "set CUDA_VERSION=12.4.1"),
+    ("base-image", {"DISTRO_VERSION": "28.04"}, {}, {}, "warning", "not in the tables"),
     ("base-image", {"DISTRO_VERSION": "20.04"}, {}, {}, "error", "set DISTRO_VERSION=24.04"),
     (
         "base-image",

@@ -101,6 +101,12 @@ def test_a_builder_says_its_driver_and_what_it_keeps() -> None:
         ('{"credsStore": "pass", "credHelpers": {"x": "ecr-login", "y": "pass"}}', "", ("pass", "ecr-login")),
         ("{", "no JSON", ()),
         ("[]", "no JSON object", ()),
+        ('{"credHelpers": ["x"]}', "credHelpers is no object of texts", ()),
+        ('{"credHelpers": "x"}', "credHelpers is no object of texts", ()),
+        ('{"credHelpers": {"x": 1}}', "credHelpers is no object of texts", ()),
+        ('{"credsStore": ["x"]}', "credsStore is no text", ()),
+        ('{"credsStore": null, "credHelpers": null}', "", ()),
+        (100_000 * "[", "no JSON", ()),
     ],
 )
 def test_dockers_configuration_is_read(text: str, problem: str, helpers: tuple[str, ...]) -> None:
