@@ -33,12 +33,14 @@ def examine(request: Request, *, console: Console, as_json: bool = False, fix: b
     Raises:
         CressetError: something is an error.
     """
-    facts = _look(request)
-    found = doctor.examine(facts)
-    if fix:
-        # What a script reads is the findings alone.
-        said = Console(stderr=True) if as_json else console
-        found = _mend(found, facts, request, console=said)
+    # What a script reads is the findings alone.
+    said = Console(stderr=True) if as_json else console
+    try:
+        found = _find(request, console=said, fix=fix)
+    except CressetError as error:
+        if not as_json:
+            raise
+        found = [Finding(check="env-keys", severity="error", message=str(error), hint=error.hint)]
     if as_json:
         rows = [{key: value for key, value in asdict(one).items() if key != "remedy"} for one in found]
         print(json.dumps({"findings": rows}, indent=2))
@@ -47,6 +49,12 @@ def examine(request: Request, *, console: Console, as_json: bool = False, fix: b
     if errors := doctor.of(found, "error"):
         count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
         raise CressetError(f"doctor found {count}: {', '.join(sorted({one.check for one in errors}))}")
+
+
+def _find(request: Request, *, console: Console, fix: bool) -> list[Finding]:
+    facts = _look(request)
+    found = doctor.examine(facts)
+    return _mend(found, facts, request, console=console) if fix else found
 
 
 def _look(request: Request) -> Facts:

@@ -142,10 +142,15 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
             hint="let the tables choose: invoke env --update --torch VERSION --cca CCA; or compile",
         )
     if gpus and not lacking:
-        state = f"has code for this host's {', '.join(sorted({gpu.capability for gpu in gpus}))}"
+        own = sorted({gpu.capability for gpu in gpus}, key=combination.number)
+        by_ptx = [one for one in own if compiled and not combination.covers(compiled.replace("+PTX", ""), one)]
+        state = f"has code for this host's {', '.join(own)}"
+        state += f", for {', '.join(by_ptx)} by PTX, which the driver translates" if by_ptx else ""
+        newest = max(combination.number(row["cca"]) for row in facts.tables.rows["gpus"])
+        is_known = bool(compiled) and not any(combination.number(one) > newest for one in by_ptx)
         yield Finding(
             check=check,
-            severity="ok" if compiled else "info",
+            severity="ok" if is_known else "info",
             message=f"{what} {state if compiled else 'is not in the tables'}",
         )
 

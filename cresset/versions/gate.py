@@ -16,7 +16,7 @@ from cresset.errors import CressetError
 from cresset.health import doctor_versions
 from cresset.health.findings import Docker, Facts, Finding, Machine, Project
 from cresset.host import Host
-from cresset.versions import bases, combination, knowledge
+from cresset.versions import bases, combination, knowledge, wheels
 from cresset.versions.combination import Verdict
 from cresset.versions.compat import Tables, release_of
 
@@ -25,19 +25,34 @@ _FORCE = "to go on all the same: --force"
 
 
 def after_choice(settled: Configuration, facts: Host) -> str:
-    """Return a warning where nothing is known of the chosen release, otherwise nothing.
+    """Return a warning where nothing is known of the chosen release, or where its wheels never were; else nothing.
 
     Raises:
         CressetError: what was chosen, with what was given by hand, is known to fail.
     """
     tables, values = knowledge.tables(), settled.as_dict()
-    has_house = bool(facts.wheelhouse) or settled.values["WHEELHOUSE"].source != "default"
+    is_named = settled.values["WHEELHOUSE"].source != "default"
+    has_house = bool(facts.wheelhouse) or is_named
+    house = str(files.ROOT / settled["WHEELHOUSE"]) if is_named else facts.wheelhouse
     judged = _judge(tables, values)
     for verdict in judged:
         # A wheelhouse may hold what no index has.
         if verdict.status == "known bad" and not (verdict.check == "torch-cuda" and has_house):
             raise CressetError(verdict.message, f"{verdict.hint} ({verdict.source})")
+    if not _has_torch(house, settled, facts.machine):
+        never = (one for one in judged if one.check == "torch-cuda" and one.status == "known bad")
+        if one := next(never, None):
+            return f"{one.message}, nor has {house} one: {one.hint}"
     return next((f"{one.message}; nothing says what goes with it" for one in judged if one.check == "torch"), "")
+
+
+def _has_torch(house: str, settled: Configuration, machine: str) -> bool:
+    """Return whether a wheelhouse has the PyTorch of the settings."""
+    release = release_of(settled["PYTORCH_VERSION_TAG"])
+    label = wheels.variant(use_cuda=settled["USE_CUDA"], cuda_version=settled["CUDA_VERSION"])
+    offered = wheels.read(host.wheels(house))
+    found = wheels.newest(offered, name="torch", python="", machine=machine, variant=label, version=release)
+    return found is not None
 
 
 def before_build(

@@ -76,6 +76,8 @@ ROWS: tuple[Row, ...] = (
     ("gpu-arch", SOURCE, {}, {"gpus": (gpu("9.0"),)}, "warning", "add 9.0 to CCA"),
     ("gpu-arch", SOURCE, {}, {"gpus": (gpu("8.9"),)}, "ok", "8.9"),
     ("gpu-arch", {**SOURCE, "CCA": "8.6+PTX"}, {}, {"gpus": (gpu("9.0"),)}, "ok", "9.0"),
+    ("gpu-arch", {**SOURCE, "CCA": "8.6+PTX"}, {}, {"gpus": (gpu("42.7"),)}, "info", "for 42.7 by PTX"),
+    ("wheel-arch", {}, {}, {"gpus": (gpu("42.7"),)}, "info", "for 42.7 by PTX"),
     ("wheel-arch", {}, {}, {"gpus": (gpu("6.1"),)}, "error", "6.1"),
     ("wheel-arch", {}, {}, {"gpus": (gpu("6.1"), gpu("8.6", index=1))}, "warning", "GPU 0"),
     ("wheel-arch", {"CCA": "6.1 9.0"}, {}, {}, "warning", "CCA names 6.1"),

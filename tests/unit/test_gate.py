@@ -169,16 +169,21 @@ def test_a_host_without_a_gpu_is_left_to_docker(gpus: list[Gpu]) -> None:
     assert start(SOURCE) == ""
 
 
-def test_a_choice_is_checked_too() -> None:
+def test_a_choice_is_checked_too(tmp_path: Path) -> None:
     assert gate.after_choice(configuration({}), HOST) == ""
     with pytest.raises(CressetError, match="do not go together"):
         gate.after_choice(configuration(BAD), HOST)
     assert "nothing says what goes with it" in gate.after_choice(
         configuration({"PYTORCH_VERSION_TAG": "v2.99.0"}), HOST
     )
-    # The host of the tests has a wheelhouse.
+    # A wheelhouse may hold what no index has.
+    wheel = tmp_path / "torch-2.14.1+cu124-cp312-cp312-linux_x86_64.whl"
+    wheel.touch()
+    host = replace(HOST, wheelhouse=str(tmp_path))
     other = {"CUDA_VERSION": "12.4.1", "DISTRO_VERSION": "22.04"}
-    assert gate.after_choice(configuration(other), HOST) == ""
+    assert gate.after_choice(configuration(other), host) == ""
+    wheel.unlink()
+    assert "there are no wheels of PyTorch 2.14.1 for cu124, nor has" in gate.after_choice(configuration(other), host)
 
 
 @pytest.mark.parametrize(
