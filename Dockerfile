@@ -616,7 +616,7 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
 FROM train-env AS check-env
 ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION TRAIN_IMAGE
 ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
-ARG PYTORCH_FETCH_NIGHTLY CCA TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS
+ARG PYTORCH_INDEX_URL PYTORCH_FETCH_NIGHTLY CCA TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS
 RUN --mount=from=scripts,source=/check-image.py,target=/run/cresset/check-image.py \
     --mount=type=secret,id=force \
     --mount=type=cache,id=cresset-bytecode,target=/var/cache/cresset-bytecode \
@@ -822,7 +822,7 @@ RUN --mount=from=scripts,source=/network.sh,target=/run/cresset/network.sh \
 FROM deploy-env AS check-deploy
 ARG BUILD_MODE USE_CUDA CUDA_VERSION CUDNN_VERSION LINUX_DISTRO DISTRO_VERSION DEPLOY_IMAGE
 ARG PYTHON_VERSION PYTORCH_VERSION_TAG TORCHVISION_VERSION_TAG TORCHAUDIO_VERSION_TAG TORCHTEXT_VERSION_TAG
-ARG PYTORCH_FETCH_NIGHTLY CCA TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS
+ARG PYTORCH_INDEX_URL PYTORCH_FETCH_NIGHTLY CCA TORCH_BUILD_FLAGS COMPANION_BUILD_FLAGS
 RUN --mount=from=scripts,source=/check-image.py,target=/run/cresset/check-image.py \
     --mount=type=secret,id=force \
     --mount=type=cache,id=cresset-bytecode,target=/var/cache/cresset-bytecode \

@@ -3,6 +3,7 @@
 
 check-image.py environment OUT: Python, PyTorch and its companions, CUDA, the distribution, the libraries they need.
 check-image.py account [FORMER] OUT: who runs this; FORMER is what the other one has found.
+check-image.py inside PACKAGE... OUT: what packages say when they are imported, which the first one asks.
 
 OUT is what was found, as JSON. What differs is a line each, with both values, and the exit code 1; who goes past it has
 it in OUT. No GPU is needed. What cannot be asked, as of a PyTorch that is too old to tell, is left out rather than held
@@ -19,13 +20,16 @@ import os
 import platform
 import pwd
 import re
+import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import warnings
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 Found = Dict[str, Any]
+IMPORT_SECONDS = 120  # a package that takes longer hangs
 PACKAGES = {
     "torch": "PYTORCH_VERSION_TAG",
     "torchvision": "TORCHVISION_VERSION_TAG",
@@ -36,11 +40,12 @@ PACKAGES = {
 ASKED = {
     "environment": (
         *("BUILD_MODE", "USE_CUDA", "CUDA_VERSION", "CUDNN_VERSION", "LINUX_DISTRO", "DISTRO_VERSION"),
-        *("TRAIN_IMAGE", "DEPLOY_IMAGE", "PYTHON_VERSION", *PACKAGES.values(), "PYTORCH_FETCH_NIGHTLY"),
-        *("CCA", "TORCH_BUILD_FLAGS", "COMPANION_BUILD_FLAGS"),
+        *("TRAIN_IMAGE", "DEPLOY_IMAGE", "PYTHON_VERSION", *PACKAGES.values()),
+        *("PYTORCH_INDEX_URL", "PYTORCH_FETCH_NIGHTLY", "CCA", "TORCH_BUILD_FLAGS", "COMPANION_BUILD_FLAGS"),
     ),
     "account": ("ADD_USER", "UID", "GID", "USR", "GRP"),
 }
+NEGATIVE = ("0", "off", "no", "false", "n")
 # By the name in NVIDIA's tags; the ID of /etc/os-release.
 DISTRIBUTIONS = {"ubuntu": "ubuntu", "debian": "debian", "rockylinux": "rocky", "ubi": "rhel", "centos": "centos"}
 # What may be missing here, and why.
@@ -99,9 +104,15 @@ def asked_cuda(asked: Mapping[str, str]) -> Optional[str]:
         match = re.match(r"cu(\d+)(\d)$", label)
         if match or label == "cpu":
             return "{}.{}".format(*match.groups()) if match else None
-    if flags(asked, "TORCH_BUILD_FLAGS").get("USE_CUDA", asked.get("USE_CUDA")) == "0":
+    # As PyTorch's setup.py reads its variables.
+    if flags(asked, "TORCH_BUILD_FLAGS").get("USE_CUDA", asked.get("USE_CUDA", "")).lower() in NEGATIVE:
         return None
-    return ".".join(asked.get("CUDA_VERSION", "").split(".")[:2])
+    return two_parts(asked.get("CUDA_VERSION", ""))
+
+
+def two_parts(version: Optional[str]) -> Optional[str]:
+    """Return a version's first two parts, as 10.0 of 10.0.130."""
+    return version and ".".join(version.split(".")[:2])
 
 
 def has_cuda_unasked(asked: Mapping[str, str], found: Found) -> bool:
@@ -112,13 +123,29 @@ def has_cuda_unasked(asked: Mapping[str, str], found: Found) -> bool:
     return bool(found.get("cuda")) and asked_cuda(asked) is None and asked.get("BUILD_MODE") != "include"
 
 
+def has_cuda_of_an_index(asked: Mapping[str, str], found: Found) -> bool:
+    """Return whether a wheel is for another CUDA than the base image's: an index that was named has what it has.
+
+    A label in the tag says what is meant all the same, and a wheel without CUDA is none that was asked for.
+    """
+    is_claimed = asked.get("BUILD_MODE") == "include" or split_version(asked.get("PYTORCH_VERSION_TAG", ""))[2]
+    cuda, wanted = found.get("cuda"), asked_cuda(asked)
+    is_other = bool(cuda and wanted) and two_parts(cuda) != wanted
+    return bool(asked.get("PYTORCH_INDEX_URL")) and not is_claimed and is_other
+
+
 def asked_architectures(asked: Mapping[str, str]) -> List[str]:
-    """Return what PyTorch has to be compiled for, as it names it itself: sm_86, compute_86."""
-    names = []
+    """Return what PyTorch has to be compiled for, as it names it itself: sm_86, compute_86.
+
+    Nothing where a family is named, like Hopper: which numbers it has depends on PyTorch and CUDA.
+    """
+    names = []  # type: List[str]
     listed = flags(asked, "TORCH_BUILD_FLAGS").get("TORCH_CUDA_ARCH_LIST", asked.get("CCA", ""))
-    for item in re.split(r"[ ;]+", listed):
+    for item in re.split(r"[ ;]+", listed.strip(" ;")):
+        if not re.match(r"\d+\.\d+[a-z]?(\+PTX)?$", item):
+            return []
         number = item.replace("+PTX", "").replace(".", "")
-        names += ["sm_" + number] * bool(number) + ["compute_" + number] * item.endswith("+PTX")
+        names += ["sm_" + number] + ["compute_" + number] * item.endswith("+PTX")
     return names
 
 
@@ -149,8 +176,8 @@ def differences(asked: Mapping[str, str], found: Found) -> List[str]:
     for package, setting in PACKAGES.items():
         if asked.get(setting):
             lines += _package_differences(asked, found, package)
-    if "cuda" in found and not has_cuda_unasked(asked, found):
-        expect(found["cuda"] == asked_cuda(asked), "the CUDA of torch", found["cuda"], asked_cuda(asked))
+    if "cuda" in found and not has_cuda_unasked(asked, found) and not has_cuda_of_an_index(asked, found):
+        expect(two_parts(found["cuda"]) == asked_cuda(asked), "the CUDA of torch", found["cuda"], asked_cuda(asked))
     if asked.get("BUILD_MODE") == "include":
         lines += _compiled_differences(asked, found)
     lines += _distribution_differences(asked, found)
@@ -165,7 +192,7 @@ def _package_differences(asked: Mapping[str, str], found: Found, package: str) -
     if package not in found:
         return [f"{package} is not there, asked for {tag}"]
     if package in found.get("errors", {}):
-        return ["{} {} cannot be imported: {}".format(package, found[package], found["errors"][package])]
+        return ["{} {} {}".format(package, found[package], found["errors"][package])]
     seen = [found[package], found.get("inside", {}).get(package, found[package])]
     wrong = [one for one in seen if version and not is_same_version(one, version)]
     return ["{} is {}, asked for {}".format(package, one, tag.lstrip("v")) for one in wrong[:1]]
@@ -173,9 +200,9 @@ def _package_differences(asked: Mapping[str, str], found: Found, package: str) -
 
 def _compiled_differences(asked: Mapping[str, str], found: Found) -> List[str]:
     lines = []
-    # In place of a tag. That of a tag is checked where it is cloned, and not always given.
+    # In place of a tag, and whole: a branch may be called 20250101. That of a tag is checked where it is cloned.
     tag, commit = asked.get("PYTORCH_VERSION_TAG", ""), found.get("commit")
-    if commit and re.match("[0-9a-f]{7,40}$", tag) and not commit.startswith(tag):
+    if commit and re.match("[0-9a-f]{40}$", tag.lower()) and commit.lower() != tag.lower():
         lines.append(f"the commit of torch is {commit}, asked for {tag}")
     cudnn, asked_cudnn = found.get("cudnn"), asked.get("CUDNN_VERSION", "").split(".")[0]
     if cudnn and asked_cudnn and cudnn.split(".")[0] != asked_cudnn:
@@ -221,17 +248,12 @@ def account_differences(asked: Mapping[str, str], found: Mapping[str, Any]) -> L
 
 def look(asked: Mapping[str, str]) -> Found:
     """Return what this environment has; what cannot be asked is left out."""
-    _keep_bytecode()
     found = {"python": platform.python_version(), "errors": {}, "inside": {}}  # type: Found
     system = _distribution()
     if system:
         found["distribution"] = system
-    for package, setting in PACKAGES.items():
-        version = _installed(package)
-        if version:
-            found[package] = version
-        if version and asked.get(setting):
-            _look_inside(found, package)
+    found.update({package: version for package, version in zip(PACKAGES, map(_installed, PACKAGES)) if version})
+    _look_inside(found, [name for name, setting in PACKAGES.items() if name in found and asked.get(setting)])
     names, others = _missing_libraries()
     found["missing"], found["missing_of_others"] = names, others
     return found
@@ -254,17 +276,48 @@ def _keep_bytecode() -> None:
         sys.dont_write_bytecode = sys.version_info < (3, 8)
 
 
-def _look_inside(found: Found, package: str) -> None:
+def _look_inside(found: Found, packages: List[str]) -> None:
+    """Import packages in a process of its own, which one of them may end, and take what they answer."""
+    if not packages:
+        return
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as file:
+        code = subprocess.call([sys.executable, "-IB", os.path.abspath(__file__), "inside", *packages, file.name])
+        answers = [json.loads(line) for line in file if line.endswith("\n")]
+    for package, answer in zip(packages, answers):
+        for name in ("errors", "inside"):
+            found[name].update({package: answer.pop(name)} if name in answer else {})
+        found.update(answer)
+    for package in packages[len(answers) : len(answers) + 1]:
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        ended = f"ends Python while it is imported ({how})"
+        hangs = f"is still being imported after {IMPORT_SECONDS} seconds"
+        found["errors"][package] = hangs if code == -signal.SIGALRM else ended
+
+
+def tell_inside(packages: Iterable[str], out: str) -> None:
+    """Import packages, and write a line for each as soon as it has answered."""
+    _keep_bytecode()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with open(out, "w", encoding="utf-8") as file:
+        for package in packages:
+            # It ends the process, wherever that hangs.
+            signal.alarm(IMPORT_SECONDS)
+            file.write(json.dumps(ask_inside(package)) + "\n")
+            file.flush()
+
+
+def ask_inside(package: str) -> Found:
+    """Return what a package says of itself when it is imported; under `errors` why it cannot be."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module = importlib.import_module(package)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the person would meet it next
-        found["errors"][package] = f"{type(error).__name__}: {error}".splitlines()[0]
-        return
+        return {"errors": "cannot be imported: " + reason(error)}
+    answer = {}  # type: Found
     version = getattr(module, "__version__", None)
     if isinstance(version, str):
-        found["inside"][package] = str(version)
+        answer["inside"] = str(version)
     if package == "torch":
         questions = {
             "cuda": lambda: module.version.cuda,
@@ -276,9 +329,19 @@ def _look_inside(found: Found, package: str) -> None:
         }
         for name, ask in questions.items():
             try:
-                found[name] = ask()
+                answer[name] = ask()
             except Exception:  # noqa: BLE001, S112, PERF203 - not known, then
                 continue
+    return answer
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error is and the first line that it says, if it says any."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - it is somebody else's code
+        said = ""
+    return ": ".join([type(error).__name__, *said.strip().splitlines()[:1]])
 
 
 def _dotted(cudnn: Optional[int]) -> Optional[str]:
@@ -292,7 +355,7 @@ def _dotted(cudnn: Optional[int]) -> Optional[str]:
 
 def _distribution() -> str:
     try:
-        with open("/etc/os-release", encoding="utf-8") as file:
+        with open("/etc/os-release", encoding="utf-8", errors="replace") as file:
             lines = dict(line.strip().split("=", 1) for line in file if "=" in line)
     except OSError:
         return ""
@@ -353,7 +416,7 @@ def _owners(root: str) -> Dict[str, str]:
     owners = {}
     for name in names:
         for record in glob.glob(f"{root}/{name}-*.dist-info/RECORD"):
-            with open(record, encoding="utf-8") as file:
+            with open(record, encoding="utf-8", errors="surrogateescape") as file:
                 owners.update((line.split(",")[0], name) for line in file if ".so" in line)
     return owners
 
@@ -375,12 +438,14 @@ def read_library(path: str) -> Tuple[List[str], List[str]]:
 
     From its dynamic section, as ELF lays it out (man 5 elf): ldd would start the loader for each of hundreds of files.
     """
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return [], []
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
                 return [], []
             return _read_dynamic(data, os.path.dirname(path))
-    except (OSError, ValueError, struct.error):
+    except (OSError, ValueError, OverflowError, struct.error):
         return [], []
 
 
@@ -436,6 +501,9 @@ def _is_forced() -> bool:
 
 def main(kind: str, *paths: str) -> int:
     """Look, compare, tell, and keep what was found; return the exit code."""
+    if kind == "inside":
+        tell_inside(paths[:-1], paths[-1])
+        return 0
     found = {"asked": {}}  # type: Found
     for former in paths[:-1]:
         with open(former, encoding="utf-8") as file:
@@ -447,8 +515,12 @@ def main(kind: str, *paths: str) -> int:
         lines = differences(asked, found)
         if has_cuda_unasked(asked, found):
             print("cresset: torch brings CUDA {}, though none was asked for: larger, not wrong".format(found["cuda"]))
+        if has_cuda_of_an_index(asked, found):
+            said = "cresset: torch brings CUDA {}, as PYTORCH_INDEX_URL has it; CUDA_VERSION is {}"
+            print(said.format(found["cuda"], asked["CUDA_VERSION"]))
         for name, libraries in sorted(found.pop("missing_of_others").items()):
-            print("cresset: {} would like {}, which the image lacks".format(name, ", ".join(sorted(libraries))))
+            said = "cresset: {} would like {}, which the image lacks".format(name, ", ".join(sorted(libraries)))
+            print(said.encode("ascii", "backslashreplace").decode())
         del found["missing"], found["errors"], found["inside"]
     else:
         found["account"] = look_at_account()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,17 @@ AS_ASKED = {
         {**COMPILED, "CCA": "5.0", "PYTORCH_VERSION_TAG": "1eba9b3aa3c4"},
         {"torch": "2.6.0a0+git1eba9b3"},
     ),
+    "compiled from a commit in capitals": (
+        {**COMPILED, "CCA": "5.0", "PYTORCH_VERSION_TAG": "1EBA9B3AA3C43F86F4A2C807AC8E12C4A7767340"},
+        {"torch": "2.6.0a0+git1eba9b3"},
+    ),
+    "a branch that looks like a commit": (
+        {**COMPILED, "CCA": "5.0", "PYTORCH_VERSION_TAG": "20250101"},
+        {"torch": "2.6.0a0"},
+    ),
+    "compiled for a family": ({**COMPILED, "TORCH_BUILD_FLAGS": "TORCH_CUDA_ARCH_LIST=8.0;Hopper"}, {"torch": "2.6.0"}),
+    "CUDA with its patch": ({"CUDA_VERSION": "10.0"}, {"cuda": "10.0.130"}),
+    "an index of one's own": ({"PYTORCH_INDEX_URL": "https://wheels.example.com/simple"}, {"cuda": "12.6"}),
     "cuDNN": ({**COMPILED, "CCA": "5.0", "CUDNN_VERSION": "9"}, {"torch": "2.6.0"}),
     "cuDNN of a wheel, which brings its own": ({"CUDNN_VERSION": "8"}, {}),
 }
@@ -139,12 +151,22 @@ OTHERWISE = {
     ),
     "no import": (
         {},
-        {"errors": {"torchvision": "RuntimeError: operator torchvision::nms does not exist"}},
+        {"errors": {"torchvision": "cannot be imported: RuntimeError: operator torchvision::nms does not exist"}},
         "torchvision 0.21.0+cu124 cannot be imported: RuntimeError: operator torchvision::nms does not exist",
     ),
     "Python": ({"PYTHON_VERSION": "3.1"}, {}, "Python is 3.12.3, asked for 3.1"),
     "CUDA": ({}, {"cuda": "12.6"}, "the CUDA of torch is 12.6, asked for 12.4"),
     "no CUDA": ({}, {"cuda": None}, "the CUDA of torch is none, asked for 12.4"),
+    "no CUDA from an index of one's own": (
+        {"PYTORCH_INDEX_URL": "https://wheels.example.com/simple"},
+        {"cuda": None},
+        "the CUDA of torch is none, asked for 12.4",
+    ),
+    "CUDA of a label, from an index of one's own": (
+        {"PYTORCH_INDEX_URL": "https://wheels.example.com/simple", "PYTORCH_VERSION_TAG": "2.6.0+cu124"},
+        {"cuda": "12.6"},
+        "the CUDA of torch is 12.6, asked for 12.4",
+    ),
     "CUDA compiled for the CPU": (
         {**COMPILED, "USE_CUDA": "0"},
         {"torch": "2.6.0"},
@@ -177,9 +199,9 @@ OTHERWISE = {
         "the cuDNN of torch is 9.1.0, asked for 8",
     ),
     "a commit in the tag's place": (
-        {**COMPILED, "CCA": "5.0", "PYTORCH_VERSION_TAG": "abcdef1"},
+        {**COMPILED, "CCA": "5.0", "PYTORCH_VERSION_TAG": "abcde" * 8},
         {"torch": "2.6.0a0"},
-        f"the commit of torch is {FOUND['commit']}, asked for abcdef1",
+        f"the commit of torch is {FOUND['commit']}, asked for {'abcde' * 8}",
     ),
     "a library": (
         {},
@@ -192,6 +214,60 @@ OTHERWISE = {
 @pytest.mark.parametrize(("asked", "found", "line"), OTHERWISE.values(), ids=OTHERWISE)
 def test_what_is_otherwise_is_a_line_with_both_values(asked: dict[str, str], found: dict[str, Any], line: str) -> None:
     assert compare(asked, found) == [line]
+
+
+@pytest.mark.parametrize("no", ["OFF", "off", "NO", "False", "n", "0"])
+def test_a_flag_says_no_in_the_ways_that_pytorch_knows(no: str) -> None:
+    asked = {**COMPILED, "TORCH_BUILD_FLAGS": f"USE_CUDA={no}"}
+    assert compare(asked, {"torch": "2.6.0", "cuda": None, "architectures": []}) == []
+
+
+class Mute(Exception):  # noqa: N818 - as bad as they come
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ImportError("libx.so: no such file\nand more"), "ImportError: libx.so: no such file"),
+        (ImportError("\n\n  at last"), "ImportError: at last"),
+        (SystemExit(), "SystemExit"),
+        (Exception(""), "Exception"),
+        (Mute(), "Mute"),
+    ],
+)
+def test_a_reason_is_one_line(error: BaseException, said: str) -> None:
+    assert check.reason(error) == said
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (-11, "ends Python while it is imported (signal 11)"),
+        (3, "ends Python while it is imported (exit code 3)"),
+        (-14, "is still being imported after 120 seconds"),
+    ],
+)
+def test_a_package_that_ends_python_is_named(monkeypatch: pytest.MonkeyPatch, code: int, says: str) -> None:
+    def answer_once(argv: list[str]) -> int:
+        assert argv[3:-1] == ["inside", "torch", "torchvision", "torchaudio"]
+        Path(argv[-1]).write_text('{"inside": "2.6.0", "cuda": null}\n')
+        return code
+
+    monkeypatch.setattr(check.subprocess, "call", answer_once)
+    found: dict[str, Any] = {"errors": {}, "inside": {}}
+    check._look_inside(found, ["torch", "torchvision", "torchaudio"])
+    assert found == {"errors": {"torchvision": says}, "inside": {"torch": "2.6.0"}, "cuda": None}
+    assert compare({}, found | {"cuda": "12.4"}) == [f"torchvision 0.21.0+cu124 {says}"]
+
+
+def test_a_package_is_asked_when_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "well_made.py").write_text("__version__ = '1.0'\n")
+    (tmp_path / "ill_made.py").write_text("raise SystemExit\n")
+    assert check.ask_inside("well_made") == {"inside": "1.0"}
+    assert check.ask_inside("ill_made") == {"errors": "cannot be imported: SystemExit"}
 
 
 def test_what_cannot_be_asked_is_not_held_against_the_image() -> None:
@@ -254,12 +330,25 @@ def test_a_library_says_what_it_needs_and_where_it_looks(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x7fELF", b"\x7fELF\x01\x01" + bytes(90), b"INPUT(libx.so.1)", library()[:90]]
+    "content",
+    [
+        b"",
+        b"\x7fELF",
+        b"\x7fELF\x01\x01" + bytes(90),
+        b"INPUT(libx.so.1)",
+        library()[:90],
+        library()[:40] + b"\xff" * 90,
+    ],
 )
 def test_what_is_no_library_needs_nothing(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "libx.so"
     path.write_bytes(content)
     assert check.read_library(str(path)) == ([], [])
+
+
+def test_a_pipe_is_no_library(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.so")
+    assert check.read_library(str(tmp_path / "x.so")) == ([], [])
 
 
 def test_only_what_is_nowhere_is_missing_and_others_packages_are_told_apart(
@@ -274,7 +363,9 @@ def test_only_what_is_nowhere_is_missing_and_others_packages_are_told_apart(
     }.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_bytes(library(*needed, runpath=str(tmp_path)))
-    (site / "torch-2.6.0.dist-info/RECORD").write_text("torch/lib/libtorch.so,,\ntorch/lib/libc10.so,,\n")
+    (site / "torch-2.6.0.dist-info/RECORD").write_bytes(
+        b"torch/lib/\xff.so,,\ntorch/lib/libtorch.so,,\ntorch/lib/libc10.so,,\n"
+    )
     (tmp_path / "constraints.txt").write_text("torch==2.6.0\n")
     (tmp_path / "libthere.so").touch()
     monkeypatch.setattr(check, "_site_packages", lambda: str(site))
