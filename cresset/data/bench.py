@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -21,12 +22,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 try:
     import torch
 except ImportError as missing:
     sys.exit(f"there is no PyTorch to measure here: {missing}")
+except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    sys.exit(130)
 
 BUSY = 10  # percent, of a GPU or of all processors, from which on somebody else's work is in the figures
 
@@ -355,27 +359,88 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--quick", action="store_true", help="whether it works at all: tiny data, three steps")
-    parser.add_argument("--json", action="store_true", help="for --against, and for scripts")
-    parser.add_argument("--markdown", action="store_true", help="a table for a page")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for --against, and for scripts")
+    form.add_argument("--markdown", action="store_true", help="a table for a page")
     parser.add_argument("--against", metavar="FILE", help="what --json printed in another environment")
     parser.add_argument("--read", metavar="FILE", help="show what --json printed instead of measuring")
     asked = parser.parse_args()
     # Before anything is measured: a wrong name costs no minutes.
-    against, report = (read(name) for name in (asked.against, asked.read))
+    against, report = (read(option, getattr(asked, option)) for option in ("against", "read"))
+    if against is not None and not can_compare(against):
+        refuse(f"--against {asked.against}: these are no figures")
     if report is None:
+        device = device_of(asked.device)
         warnings.simplefilter("ignore")
-        report = run(torch.device(asked.device), quick=asked.quick, say=lambda line: print(line, file=sys.stderr))
-    print(json.dumps(report, indent=1) if asked.json else text(report, against, markdown=asked.markdown))
+        report = run(device, quick=asked.quick, say=lambda line: print(line, file=sys.stderr))
+    elif not can_compare(report):
+        refuse(f"--read {asked.read}: these are no figures")
+    # Another environment may have names that this terminal cannot show.
+    shown = json.dumps(report, indent=1) if asked.json else shown_text(report, against, markdown=asked.markdown)
+    encoding = sys.stdout.encoding or "utf-8"
+    print(shown.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def read(name: str | None) -> dict[str, Any] | None:
+def shown_text(report: dict[str, Any], against: dict[str, Any] | None, *, markdown: bool) -> str:
+    """Return a report for a person; without the comparison where that fails, for the minutes are spent."""
+    try:
+        return text(report, against, markdown=markdown)
+    except Exception as error:
+        if against is None:
+            raise
+        print(f"it could not be compared: {type(error).__name__}: {error}", file=sys.stderr)
+        return text(report, None, markdown=markdown)
+
+
+def refuse(line: str) -> NoReturn:
+    """Say what is wrong with the command line, and end."""
+    print(line, file=sys.stderr)
+    sys.exit(2)
+
+
+def device_of(name: str) -> torch.device:
+    """Return a device by its name; one that is none, or not here, is refused."""
+    match = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", name)
+    if not match:
+        refuse(f"--device {name}: it is cpu, or cuda:0 for the first GPU")
+    if name != "cpu":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(match.group(1) or 0) >= count:
+            refuse(f"--device {name}: PyTorch sees {count or 'no'} GPU{'s' * (count > 1)} here")
+    return torch.device(name)
+
+
+def can_compare(report: dict[str, Any]) -> bool:
+    """Return whether a report has what a comparison takes of it."""
+    try:
+        describe(report), busy_line("", report["busy_percent"])
+        for one in report["results"]:
+            hash((one["model"], one["shape"], one["mode"]))
+            ratio(one, one, quick=False)
+    except Exception:  # noqa: BLE001 - whatever else it is
+        return False
+    return True
+
+
+def read(option: str, name: str | None) -> dict[str, Any] | None:
     """Return a report that was kept; None where none was named."""
     if name is None:
         return None
-    with open(name, encoding="utf-8") as file:  # noqa: PTH123 - the shortest
-        found: dict[str, Any] = json.load(file)
+    try:
+        if os.path.exists(name) and not os.path.isfile(name):  # noqa: PTH110, PTH113 - the shortest
+            refuse(f"--{option} {name}: that is no file")
+        with open(name, encoding="utf-8") as file:  # noqa: PTH123 - the shortest
+            found: dict[str, Any] = json.load(file)
+    except OSError as error:
+        refuse(f"--{option} {name}: {error.strerror}")
+    except (ValueError, RecursionError):
+        refuse(f"--{option} {name}: these are no figures")
     return found
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

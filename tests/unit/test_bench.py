@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cresset import bench
+from cresset.errors import CressetError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,3 +83,84 @@ def test_without_convolutions_cudnn_has_nothing_to_choose(script: Any) -> None:
     transformer, network = (script.Case(name, "", 1, None) for name in ("Transformer", "VGG-19"))
     assert sum(script.concerns(mode, transformer) for mode in script.MODES) == 4
     assert all(script.concerns(mode, network) for mode in script.MODES)
+
+
+def without_cuda(script: Any, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    cuda = types.SimpleNamespace(is_available=lambda: False)
+    monkeypatch.setattr(script.torch, "cuda", cuda, raising=False)
+    monkeypatch.setattr(script.sys, "argv", ["bench.py", *words])
+    script.main()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--against", "/nope"), "--against /nope: No such file or directory"),
+        (("--read", "/"), "--read /: that is no file"),
+        (("--against", "/dev/zero"), "--against /dev/zero: that is no file"),
+        (("--device", "banana"), "--device banana: it is cpu, or cuda:0 for the first GPU"),
+        (("--device", "cuda:0"), "--device cuda:0: PyTorch sees no GPU here"),
+    ],
+)
+def test_what_cannot_be_measured_or_read_is_one_line(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, words: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        without_cuda(script, monkeypatch, *words)
+    assert capsys.readouterr().err == says + "\n"
+
+
+NO_FIGURES = {
+    "no JSON": "{",
+    "an endless list": "[" * 100_000,
+    "a list": "[]",
+    "a number": "1",
+    "nothing in it": '{"environment": {}, "results": []}',
+    "no word on other work": json.dumps({**report(), "busy_percent": "much"}),
+    "another environment": json.dumps({**report(), "environment": {"torch": "2.6.0"}}),
+    "results of another kind": json.dumps({**report(), "results": {"a": 1}}),
+    "a result of another kind": json.dumps(report({})),
+    "three quartiles": json.dumps(report({**figure("fp32", 2, 1, 3), "quartiles_ms": [1, 2, 3]})),
+    "one quartile in words": json.dumps(report({**figure("fp32", 2, 1, 3), "quartiles_ms": [1, "2"]})),
+    "a median of nothing": json.dumps(report({**figure("fp32", 2, 1, 3), "median_ms": 0})),
+    "a median that is no number": json.dumps(report({**figure("fp32", 2, 1, 3), "median_ms": float("nan")})),
+    "a mode that is a list": json.dumps(report({**figure("fp32", 2, 1, 3), "mode": []})),
+}
+
+
+@pytest.mark.parametrize("content", NO_FIGURES.values(), ids=NO_FIGURES)
+def test_what_are_no_figures_is_refused_before_anything_is_measured(tmp_path: Path, content: str) -> None:
+    (tmp_path / "there.json").write_text(content)
+    with pytest.raises(CressetError, match="these are no figures") as refused:
+        bench._comparable(str(tmp_path / "there.json"))
+    assert refused.value.hint == "a file of them is what `invoke bench --json` prints"
+
+
+@pytest.mark.parametrize(("name", "says"), [("nope", "there is no such file"), ("/dev/zero", "that is no file")])
+def test_what_is_no_file_is_said(tmp_path: Path, name: str, says: str) -> None:
+    for one in (tmp_path / name, *([tmp_path] if name != "nope" else [])):
+        with pytest.raises(CressetError, match=says):
+            bench._comparable(str(one))
+
+
+def test_only_what_is_compared_is_sent(script: Any, tmp_path: Path) -> None:
+    there = report(*(figure(f"fp32 {number}", 50, 49, 51) for number in range(900)))
+    (tmp_path / "there.json").write_text(json.dumps({**there, "note": "x" * 200_000}))
+    sent = json.loads(bench._comparable(str(tmp_path / "there.json")))
+    assert script.can_compare(sent)
+    assert script.rows(report(figure("fp32 7", 25, 24, 26)), sent)[1][-1] == "2.00"
+    (tmp_path / "there.json").write_text(json.dumps(report(*there["results"] * 3)))
+    with pytest.raises(CressetError, match="kB of figures, and 128 fit"):
+        bench._comparable(str(tmp_path / "there.json"))
+
+
+def test_what_was_measured_is_shown_even_if_it_cannot_be_compared(script: Any, capsys: Any) -> None:
+    shown = script.shown_text(report(figure("fp32", 50, 49, 51)), {"environment": {}}, markdown=False)
+    assert "50.00" in shown
+    assert "it could not be compared: KeyError" in capsys.readouterr().err
+
+
+def test_there_is_one_output() -> None:
+    nothing: Any = None
+    with pytest.raises(CressetError, match="--json and --markdown"):
+        bench.measure(nothing, nothing, as_json=True, markdown=True, quick=False, against="")
