@@ -302,7 +302,7 @@ def tell_inside(packages: Iterable[str], out: str) -> None:
         for package in packages:
             # It ends the process, wherever that hangs.
             signal.alarm(IMPORT_SECONDS)
-            file.write(json.dumps(ask_inside(package)) + "\n")
+            file.write(json.dumps(ask_inside(package), default=str) + "\n")
             file.flush()
 
 
