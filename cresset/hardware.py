@@ -17,7 +17,7 @@ _FIELDS = ("index", "name", "compute_cap", "driver_version", "memory.total")
 
 # What is said of an nvidia-smi that hangs: then nobody knows what GPUs there are.
 NO_ANSWER = "nvidia-smi does not answer"
-# Seconds for nvidia-smi in all: without persistence mode it wakes one GPU after the other; a stuck driver keeps it for ever.
+# Seconds for nvidia-smi in all: it may have to wake one GPU after the other, and a stuck driver keeps it for ever.
 _PATIENCE = 20.0
 
 # The oldest driver for each major version of CUDA, whatever the minor one:
