@@ -360,7 +360,7 @@ MISTAKES = (
         Mistake(name=f"{' '.join(words)}", words=("env", "--update", *words), says=says, hint=hint)
         for words, says, hint in (
             (("--torch", "two"), "--torch: 'two' is no release", "like 2.6"),
-            (("--torch", "2.6", "--cuda", "12.7"), "--cuda: '12.7' is no CUDA", "like 12.4"),
+            (("--torch", "2.6", "--cuda", "12.7"), "--cuda: '12.7' is no CUDA", "like 12.7.0"),
             (("--python", "2.7"), "PYTHON_VERSION (from --python): '2.7'", "3.6 or newer"),
             (("--cca", "8,6"), "CCA (from --cca): '8,6'", "write 8.6"),
             (("--torch", "2.6", "--set", "PYTORCH_VERSION_TAG=v2.6.0"), "--set PYTORCH_VERSION_TAG is", "leave one"),

@@ -18,7 +18,7 @@ from tests.engine.conftest import folder
 PAGE = (ROOT / "docs/adopt.md").read_text()
 # What a host has to be told of besides, where it reaches no registry and no index.
 HOSTS = ("PLAIN_IMAGE", "WHEELHOUSE", "CA_BUNDLE", "DEB_NEW", "PYTHON_VERSION", "INDEX_URL", "PYTORCH_VERSION_TAG")
-NEXT_STAGE = "\n\nFROM "
+NEXT_STAGE = "\n\n\n"
 COMPANIONS = ("TORCHVISION_VERSION_TAG", "TORCHAUDIO_VERSION_TAG", "TORCHTEXT_VERSION_TAG")
 
 
@@ -109,7 +109,8 @@ def test_a_layer_with_a_private_package(place: Place) -> None:
     (clone / "private/sauce.py").write_text("secret = 'first'\n")
     recipe = (clone / "Dockerfile").read_text()
     before, after = recipe.split(" AS train-env\n")
-    (clone / "Dockerfile").write_text(f"{before} AS train-env\n{after.replace(NEXT_STAGE, step + NEXT_STAGE, 1)}")
+    longer = after.replace(NEXT_STAGE, "\n" + step + NEXT_STAGE, 1)
+    (clone / "Dockerfile").write_text(f"{before} AS train-env\n{longer}")
     checkout = place.checkout("cresset")
     checkout.invoke("env")
     place.run(let_in, at="cresset")
