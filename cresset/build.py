@@ -74,12 +74,12 @@ def build(
     root = ""
     if not is_quiet:
         console.print(Text(f"Building {product.name}"))
-        _warn_of_owner(resolved, product, engine, console=console)
         _warn_of_env_file(str(service.build.get("additional_contexts", {}).get("project", "")), console=console)
     if not engine.dry_run:
         root = _check_disk(resolved, product, engine, console=console, quiet=is_quiet)
     failure = f"the build of {product.name} failed"
     outlook = forecast.announce(resolved, product, engine, console=console, quiet=is_quiet)
+    _warn_of_owner(resolved, product, outlook, console=console, quiet=is_quiet)
     product = forecast.taking(product, outlook)
     definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
     if engine.dry_run or mode in {"plain", "tty"}:
@@ -203,10 +203,12 @@ def _check_disk(resolved: Configuration, product: Product, engine: Engine, *, co
     return found.root
 
 
-def _warn_of_owner(resolved: Configuration, product: Product, engine: Engine, *, console: Console) -> None:
+def _warn_of_owner(
+    resolved: Configuration, product: Product, outlook: Outlook | None, *, console: Console, quiet: bool
+) -> None:
     """Say whose image loses its name to the service's own."""
-    labels = engine.labels(resolved.service.image) if product.tags == [resolved.service.image] else None
-    if labels is not None and (whose := bake.former_owner(resolved.model, resolved.service, labels)):
+    former = outlook.former if outlook and product.tags == [resolved.service.image] else None
+    if not quiet and former is not None and (whose := bake.former_owner(resolved.model, resolved.service, former)):
         _warn(f"{resolved.service.image} was {whose}.", console=console)
 
 

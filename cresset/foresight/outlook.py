@@ -45,6 +45,7 @@ class Outlook:
         shelf: the store's name for what this build compiles; empty where that is nothing.
         kept: the image of that name, where there is one and it is taken.
         contexts: what it takes the place of.
+        former: the labels of the image that has the product's name now; None where there is none.
     """
 
     forecast: Forecast
@@ -58,6 +59,7 @@ class Outlook:
     shelf: str = ""
     kept: Kept | None = None
     contexts: Mapping[str, str] = field(default_factory=dict)
+    former: Mapping[str, str] | None = None
 
 
 def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: bool = False) -> Outlook:
@@ -131,6 +133,7 @@ def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: 
         shelf=shelf,
         kept=kept,
         contexts={name: f"{_IMAGE}{image.reference}" for name, image in replaced.items()},
+        former=next(((here[tag].get("Config") or {}).get("Labels") or {} for tag in product.tags if tag in here), None),
     )
 
 
