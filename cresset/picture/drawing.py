@@ -1,4 +1,4 @@
-"""A graph and a timeline as SVG, as Mermaid's text, and as a page of HTML. Pure."""
+"""A graph and a timeline as SVG, and as a page of HTML. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from html import escape
 
 from cresset.picture.graph import Graph, Kind, Node
 from cresset.picture.layout import Layout, Point, arrange
-from cresset.picture.timeline import Bar, Timeline
+from cresset.picture.timeline import Timeline
+from cresset.picture.words import cut, said_of, second_line
 from cresset.screen.live import duration
 
 _CHARACTER = 7.83  # pixels of a letter of 13 px, of the fonts below
@@ -17,7 +18,6 @@ _STRIP = 22.0  # with the letter
 _STEP, _GAP, _MARGIN = 82.0, 22.0, 24.0
 _ROW = 22.0
 _PLOT = 620.0  # the width of the longest time
-_LONGEST = 46  # letters of a name; an image's may be of any length
 
 # A letter for whoever cannot tell the colours apart, and what it means.
 _STATES = {
@@ -28,7 +28,6 @@ _STATES = {
     "GIVEN": ("", "given: an image or a named context"),
 }
 _KINDS: dict[Kind, str] = {"FROM": "FROM", "COPY": "COPY --from", "mount": "mount"}
-_MERMAID = {"FROM": "==>", "COPY": "-->", "mount": "-.->"}
 
 # The colours are those of Okabe and Ito, which whoever sees fewer colours can tell apart too.
 _STYLE = """
@@ -77,7 +76,7 @@ def draw_graph(graph: Graph) -> str:
 
 def draw_timeline(timeline: Timeline) -> str:
     """Return what ran when as SVG; what the end had to wait for is marked."""
-    left = _MARGIN + max(len(_said(bar)) for bar in timeline.bars) * _SMALL + 30
+    left = _MARGIN + max(len(said_of(bar)) for bar in timeline.bars) * _SMALL + 30
     scale = _PLOT / (timeline.seconds or 1.0)
     top = 94.0
     bottom = top + len(timeline.bars) * _ROW
@@ -99,7 +98,7 @@ def draw_timeline(timeline: Timeline) -> str:
         took = f"{duration(bar.end - bar.start)}{', failed' if bar.failed else ''}"
         parts.append(
             f"<g><title>{escape(f'{bar.label} {bar.text}: {took}'.strip())}</title>"
-            + _text(left - 10, y + 15, _said(bar), f"ink small {'bold' if kind else ''}", anchor="end")
+            + _text(left - 10, y + 15, said_of(bar), f"ink small {'bold' if kind else ''}", anchor="end")
             + f'<rect class="bar {kind}" x="{left + bar.start * scale:.1f}" y="{y + 4:.1f}"'
             + f' width="{long:.1f}" height="{_ROW - 8:.0f}" rx="2"/>'
             + _text(left + bar.start * scale + long + 6, y + 15, took, "pale small")
@@ -121,49 +120,6 @@ def write_page(graph: Graph, timeline: Timeline | None) -> str:
         "@media (prefers-color-scheme:dark){body{background:#0d1117}}</style>\n"
         f"{figures}\n</html>\n"
     )
-
-
-def write_mermaid(graph: Graph) -> str:
-    """Return the stages as Mermaid's flowchart."""
-    number = {node.name: f"n{at}" for at, node in enumerate(graph.nodes)}
-    state = {node.name: node.state for node in graph.nodes}
-    lines = ["flowchart TD"]
-    for node in graph.nodes:
-        words = "<br/>".join(_quoted(line) for line in (node.name, _second(node, with_state=True)) if line)
-        lines.append(f'  {number[node.name]}["{words}"]:::{node.state}')
-    links: dict[str, list[int]] = {}
-    for at, arrow in enumerate(graph.arrows):
-        lines.append(f"  {number[arrow.source]} {_MERMAID[arrow.kind]} {number[arrow.to]}")
-        links.setdefault(state[arrow.source], []).append(at)
-    for name, (fill, stroke) in _FILLS.items():
-        lines.append(f"  classDef {name} fill:{fill},stroke:{stroke},color:#1b1f24")
-        if name in links and name in {"REBUILD", "MAYBE"}:
-            lines.append(f"  linkStyle {','.join(map(str, links[name]))} stroke:{stroke}")
-    return "\n".join([*lines, ""])
-
-
-_FILLS = {
-    "CACHED": ("#eef7f4", "#00795a"),
-    "REBUILD": ("#fdf0e7", "#c44e00"),
-    "MAYBE": ("#fdf6e3", "#b57f00"),
-    "UNKNOWN": ("#f3f5f7", "#59636e"),
-    "GIVEN": ("#ffffff", "#7c8a94"),
-}
-
-
-def write_gantt(timeline: Timeline) -> str:
-    """Return what ran when as Mermaid's Gantt chart, in which `crit` is what the end had to wait for."""
-    lines = [
-        "gantt",
-        f"  title {_plain(timeline.name)}, {timeline.began} UTC",
-        "  dateFormat x",
-        "  axisFormat %H:%M:%S",
-    ]
-    for bar in timeline.bars:
-        crit = "crit, " if bar.is_critical else ""
-        start, end = round(bar.start * 1000), round(max(bar.end, bar.start + 0.001) * 1000)
-        lines.append(f"  {_plain(_said(bar))} :{crit}{start}, {end}")
-    return "\n".join([*lines, ""])
 
 
 def _legend(graph: Graph) -> tuple[str, float]:
@@ -232,7 +188,7 @@ def _box(node: Node, middle: Point) -> str:
     letter, meaning = _STATES[node.state]
     strip = _STRIP if letter else 0.0
     centre = x + strip + (width - strip) / 2
-    second = _second(node)
+    second = second_line(node)
     said = "; ".join(filter(None, (f"{node.name}: {meaning}", node.why, second)))
     return (
         f'<g class="{node.state}"><title>{escape(said)}</title>'
@@ -244,31 +200,19 @@ def _box(node: Node, middle: Point) -> str:
             if strip
             else ""
         )
-        + _text(centre, middle[1] + (-3 if second else 4.5), _cut(node.name), "ink", anchor="middle")
+        + _text(centre, middle[1] + (-3 if second else 4.5), cut(node.name), "ink", anchor="middle")
         + (_text(centre, middle[1] + 13, second, "pale small", anchor="middle") if second else "")
         + "</g>"
     )
 
 
-def _second(node: Node, *, with_state: bool = False) -> str:
-    """Return what stands below a node's name."""
-    steps = f"{node.steps} step{'s'[: node.steps != 1]}" if node.steps else ""
-    took = "" if node.seconds is None else duration(node.seconds)
-    users = f"for {node.users} stages" if node.users else ""
-    return ", ".join(filter(None, (node.state if with_state and node.state != "GIVEN" else "", steps, took, users)))
-
-
 def _width(node: Node) -> float:
     strip = _STRIP if _STATES[node.state][0] else 0.0
-    return max(len(_cut(node.name)) * _CHARACTER, len(_second(node)) * _SMALL, 40.0) + strip + 18
+    return max(len(cut(node.name)) * _CHARACTER, len(second_line(node)) * _SMALL, 40.0) + strip + 18
 
 
 def _tall(node: Node) -> float:
-    return _HEIGHT if _second(node) else _FLAT
-
-
-def _said(bar: Bar) -> str:
-    return _cut(bar.label or bar.text)
+    return _HEIGHT if second_line(node) else _FLAT
 
 
 def _summarize(timeline: Timeline, waits: float) -> str:
@@ -290,10 +234,6 @@ def _short(seconds: float) -> str:
     return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02}:{int(seconds % 60):02}".removeprefix("0:")
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
 def _text(x: float, y: float, text: str, kind: str, *, anchor: str = "") -> str:
     anchored = f' text-anchor="{anchor}"' if anchor else ""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{anchored}>{escape(text)}</text>' if text else ""
@@ -310,12 +250,3 @@ def _svg(inner: str, width: float, height: float, title: str) -> str:
         f"<style>{_STYLE}</style>\n"
         f'<rect class="paper" width="100%" height="100%"/>\n{inner}\n</svg>\n'
     ).replace("</g><g", "</g>\n<g")
-
-
-def _quoted(text: str) -> str:
-    return text.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;")
-
-
-def _plain(text: str) -> str:
-    """Return a text without what ends a name in Mermaid's Gantt charts."""
-    return text.translate({ord(letter): " " for letter in ":;#,"})

@@ -11,7 +11,7 @@ from cresset import build, files
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.errors import CressetError
-from cresset.picture import drawing, graph, timeline
+from cresset.picture import drawing, graph, mermaid, timeline
 from cresset.picture.timeline import Timeline
 from cresset.screen import rawjson
 
@@ -45,7 +45,7 @@ def draw(resolved: Configuration, engine: Engine, *, target: str, kind: str, by_
             raise CressetError(
                 f"no build of {resolved.service.name} that executed a step is on record", "run: invoke build-only"
             )
-        return drawing.write_gantt(last) if kind == "mermaid" else drawing.draw_timeline(last)
+        return mermaid.write_gantt(last) if kind == "mermaid" else drawing.draw_timeline(last)
     outlook = build.foresee(resolved, engine, target=target)
     stages = graph.trace(
         resolved.recipe,
@@ -57,7 +57,7 @@ def draw(resolved: Configuration, engine: Engine, *, target: str, kind: str, by_
     )
     if kind == "html":
         return drawing.write_page(stages, last)
-    return drawing.write_mermaid(stages) if kind == "mermaid" else drawing.draw_graph(stages)
+    return mermaid.write_mermaid(stages) if kind == "mermaid" else drawing.draw_graph(stages)
 
 
 def _last(service: str) -> Timeline | None:

@@ -21,7 +21,7 @@ from cresset.foresight.explain import Forecast
 from cresset.foresight.history import Build
 from cresset.foresight.inputs import Inputs
 from cresset.foresight.tree import Tree
-from cresset.picture import drawing, graph, layout
+from cresset.picture import drawing, graph, layout, mermaid
 from cresset.picture.graph import Arrow, Graph
 from cresset.picture.timeline import Bar, Timeline
 
@@ -184,7 +184,7 @@ class TestOurs:
 
     def test_mermaid_has_the_same(self, name: str, target: str, arguments: dict[str, str]) -> None:
         found = traced(RECIPES[name], target=target, **arguments)
-        text = drawing.write_mermaid(found)
+        text = mermaid.write_mermaid(found)
         assert text.startswith("flowchart TD\n")
         nodes = re.findall(r'^  n\d+\["[^"\[\]<>]+(?:<br/>[^"\[\]<>]+)?"\]:::[A-Z]+$', text, re.MULTILINE)
         assert len(nodes) == len(found.nodes)
@@ -222,8 +222,8 @@ def test_no_name_breaks_out() -> None:
     assert "<b>" not in page
     assert page.count("<svg") == 2
     assert not re.search(r"(?:src|href)=|url\(|@import", page)  # it needs nothing else
-    assert "<b>" not in drawing.write_mermaid(found)
-    assert all(line.count(":") == 1 for line in drawing.write_gantt(timeline).splitlines()[4:])
+    assert "<b>" not in mermaid.write_mermaid(found)
+    assert all(line.count(":") == 1 for line in mermaid.write_gantt(timeline).splitlines()[4:])
 
 
 def test_each_state_has_a_letter_of_its_own_and_both_lights() -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from cresset.picture import drawing, timeline
+from cresset.picture import drawing, mermaid, timeline
 from cresset.picture.timeline import Timeline
 from cresset.screen.rawjson import Decoder
 from tests.unit.streams import SAMPLES, line
@@ -72,7 +72,7 @@ def test_a_recording(name: str) -> None:
     # One after the other: nothing waits for what has not ended.
     assert all(one.end <= other.start + 0.01 for one, other in itertools.pairwise(waits))
     assert drawing.draw_timeline(found).count('class="bar') == len(found.bars)
-    assert drawing.write_gantt(found).count(":crit, ") == len(waits)
+    assert mermaid.write_gantt(found).count(":crit, ") == len(waits)
 
 
 def test_a_recording_with_steps_has_each_of_them() -> None:
