@@ -18,7 +18,7 @@ _LARGEST = 16 * 1024 * 1024  # bytes of a file that could be figures
 # What of an environment is shown: on a GPU, and on a processor.
 _OF_GPU = ("torch", "python", "gpu", "capability", "driver", "cuda", "cudnn")
 _OF_PROCESSOR = ("torch", "python", "processor", "threads")
-# Both files are arguments: no folder has to be mounted, and the container's own terminal stays as it is.
+# Both files are arguments: no folder has to be mounted, and the input is free to say when this ends.
 _START = """
 command -v python > /dev/null || {
     echo 'the container has no Python.' >&2
@@ -26,18 +26,19 @@ command -v python > /dev/null || {
     exit 2
 }
 folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT || exit
-trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
 printf %s "$1" > "$folder/bench.py" && printf %s "$2" > "$folder/against.json" || exit
 [ -z "$2" ] || against=$folder/against.json
 shift 2
-python "$folder/bench.py" ${against:+--against "$against"} "$@"
+python "$folder/bench.py" --end-with-input ${against:+--against "$against"} "$@"
 """
 
 
 def measure(
     resolved: Configuration, engine: Engine, *, as_json: bool, markdown: bool, quick: bool, against: str
 ) -> None:
-    """Measure in the running container, in this process's place; figures on one stream, how it goes on the other.
+    """Measure in the running container; figures on one stream, how it goes on the other.
+
+    Whatever ends this process ends the measurement too.
 
     Args:
         resolved: the service.
@@ -48,12 +49,12 @@ def measure(
         against: a file of figures from another environment; empty for none.
 
     Raises:
-        CressetError: the container does not run, or the file has no figures.
+        CressetError: the container does not run, the file has no figures, or measuring failed.
     """
     if as_json and markdown:
         raise CressetError("--json and --markdown: there is one output", "leave one of them out")
     words = [*["--json"] * as_json, *["--markdown"] * markdown, *["--quick"] * quick]
-    container.enter(resolved, engine, command=("sh", "-c", _START, "bench", *_texts(against), *words))
+    container.attend(resolved, engine, command=("sh", "-c", _START, "bench", *_texts(against), *words))
 
 
 def _texts(against: str) -> Sequence[str]:

@@ -122,6 +122,19 @@ def enter(resolved: Configuration, engine: Engine, *, command: str | Sequence[st
     engine.become([*_COMPOSE, "exec", *_no_terminal(), resolved.service.name, *words])
 
 
+def attend(resolved: Configuration, engine: Engine, *, command: Sequence[str]) -> None:
+    """Run a command in the running container that ends when its input does: with this process, whatever ends that.
+
+    A signal would reach docker alone, which would go and leave the command behind.
+
+    Raises:
+        CressetError: the container does not run, or the command failed.
+    """
+    if not engine.dry_run:
+        require_running(resolved, engine)
+    engine.attend([*_COMPOSE, "exec", "--no-TTY", resolved.service.name, *command])
+
+
 def require_running(resolved: Configuration, engine: Engine) -> str:
     """Return the name of the service's running container.
 

@@ -79,6 +79,20 @@ class Engine:
             replace(self).ready()  # where the reason is that no daemon answers any more, that is what to say
             raise CressetError(f"`{shlex.join(argv)}` ended with exit code {code}", hint(), code=code)
 
+    def attend(self, argv: Sequence[str]) -> None:
+        """Run a command that ends when its input does, which this process holds open as long as it lives.
+
+        Raises:
+            CressetError: it failed, and has said why; the exit code is its own.
+        """
+        if self.dry_run:
+            self._show(argv)
+            return
+        with processes.told_to_end(kept=""):
+            process = processes.begin(argv, {**os.environ, **self.environment}, stdin=subprocess.PIPE)
+            if code := processes.wait_with_input(process):
+                raise CressetError("", code=code)
+
     def become(self, argv: Sequence[str]) -> None:
         """Replace this process, so that resizing, Ctrl-C, tmux and the exit code are the command's own."""
         if self.dry_run:

@@ -19,8 +19,11 @@ _ENDING = threading.Event()
 
 
 @contextmanager
-def told_to_end() -> Iterator[None]:
+def told_to_end(kept: str = "what was built so far is in the cache") -> Iterator[None]:
     """Treat SIGTERM and SIGHUP as Ctrl-C is treated: docker is told, waited for, and what was done is kept.
+
+    Args:
+        kept: what to say of that.
 
     Raises:
         CressetError: one of them came; the exit code is the one that a shell gives it.
@@ -28,7 +31,7 @@ def told_to_end() -> Iterator[None]:
 
     def end(number: int, _: object) -> NoReturn:
         name = signal.Signals(number).name
-        raise CressetError(f"ended by {name}", "what was built so far is in the cache", code=128 + number)
+        raise CressetError(f"ended by {name}", kept, code=128 + number)
 
     # Under nohup a hangup is ignored, and stays so.
     numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
@@ -75,16 +78,30 @@ def cancel(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def begin(argv: Sequence[str], environment: Mapping[str, str], *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+def begin(
+    argv: Sequence[str], environment: Mapping[str, str], *, stdin: int, stdout: int | None = None
+) -> subprocess.Popen[bytes]:
     """Begin a command that goes on beside this process, out of reach of a Ctrl-C that is meant for this one.
 
     Args:
         argv: the command.
         environment: its environment.
         stdin: where it reads, a descriptor or subprocess.PIPE.
-        stdout: where it writes.
+        stdout: where it writes; None for where this process does.
     """
     return subprocess.Popen(argv, stdin=stdin, stdout=stdout, env=environment, start_new_session=True)
+
+
+def wait_with_input(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of a command that ends when its input does; where this is left early, wait for that."""
+    with process:
+        try:
+            return process.wait()
+        except BaseException:
+            if process.stdin:
+                process.stdin.close()
+            process.wait()
+            raise
 
 
 def become(argv: list[str], environment: Mapping[str, str]) -> NoReturn:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.engine.checkout import Checkout, run
+from tests.engine.test_interrupted import CODES, WAYS, begin, until
 
 VERSION = "2.6.0"
 
@@ -90,3 +94,26 @@ def test_bench_measures_in_the_container_and_against_another_environment(built: 
     (tmp_path / "there.json").write_text("[]")
     refused = built.invoke("bench", "--against", str(tmp_path / "there.json"), check=False)
     assert (refused.code, refused.lines[-1]) == (2, "  a file of them is what `invoke bench --json` prints")
+
+
+@pytest.mark.parametrize("way", ["Ctrl-C on a terminal", "SIGTERM to invoke alone", "kill -9 of all"])
+def test_bench_ends_in_the_container_as_it_ends_here(built: Checkout, way: str) -> None:
+    count = "cat /proc/[0-9]*/cmdline 2> /dev/null | tr '\\0' '\\n' | grep -c '/bench[.]py$'"
+    running = f"{count}; ls -d /tmp/tmp.* 2> /dev/null; true"
+    if not built.container():
+        built.invoke("up")
+    task = begin(built, "bench", terminal=way.endswith("terminal"))
+    printed = b""
+    while b"%)" not in printed:  # it is about to measure
+        chunk = os.read(task.output, 4096)
+        assert chunk, printed
+        printed += chunk
+    assert built.inside(running).lines[0] == "1"
+    WAYS[way](task)
+    ended = task.end()
+    assert ended.code == CODES.get(way, 130), ended.out
+    assert "ms a step" not in ended.out
+    if ended.code > 0:
+        assert ended.lines[-1] == ("interrupted" if ended.code == 130 else "ended by SIGTERM")
+        assert built.inside(running).lines == ["0"]
+    until(lambda: built.inside(running).lines == ["0"])
