@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Mode = Literal["auto", "plain", "tty", "quiet"]
 
 _NOTICE = "cresset: "  # how a line of misc/image begins that is for the person, not for the log alone
+_VERIFIED = "cresset verified: "  # and one of what misc/image/check-image.py found to be as it was asked for
 _HEARTBEAT = 30.0  # seconds without a line after which a plain log says what is still running
 _REDRAW = 0.1  # seconds between two drawings of the live rows
 _TICK = 0.5  # seconds between two drawings in a silence
@@ -101,6 +102,7 @@ class Progress:
         self._warned = 0
         self._notices: dict[str, Vertex] = {}  # what our own scripts want known, in the order in which they said it
         self._noticed: set[str] = set()
+        self._verified: list[str] = []
         self._live: Region | None = None
         self._lock = threading.RLock()
         self._over = threading.Event()
@@ -159,6 +161,8 @@ class Progress:
         elif not self._quiet:
             self._show_pending()
             self._show_notices()
+            if self._verified:
+                self._print(f"verified in the image: {', '.join(self._verified)}")
             self._print(summarize(outcome), "bold")
         if exit_code or not self._quiet:
             self._show_log()
@@ -217,6 +221,8 @@ class Progress:
             self._log.hear(vertex, line)
         if line.startswith(_NOTICE):
             self._notices.setdefault(line.removeprefix(_NOTICE), vertex)
+        if line.startswith(_VERIFIED):
+            self._verified.append(line.removeprefix(_VERIFIED))
 
     def _show_notices(self) -> None:
         """Show what a step wants known once it has ended well: the log of one that fails is shown anyway."""

@@ -5,9 +5,10 @@ check-image.py environment OUT: Python, PyTorch and its companions, CUDA, the di
 check-image.py account [FORMER] OUT: who runs this; FORMER is what the other one has found.
 check-image.py inside PACKAGE... OUT: what packages say when they are imported, which the first one asks.
 
-OUT is what was found, as JSON. What differs is a line each, with both values, and the exit code 1; who goes past it has
-it in OUT. No GPU is needed. What cannot be asked, as of a PyTorch that is too old to tell, is left out rather than held
-against the image. It runs with the environment's own Python, be it 3.6, and with nothing besides.
+OUT is what was found, as JSON, and under `claims` what was compared. What differs is a line each, with both values,
+and the exit code 1; who goes past it has it in OUT. No GPU is needed. What cannot be asked, as of a PyTorch that is too
+old to tell, is left out rather than held against the image. It runs with the environment's own Python, be it 3.6, and
+with nothing besides.
 """
 
 import glob
@@ -26,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 Found = Dict[str, Any]
 IMPORT_SECONDS = 120  # a package that takes longer hangs
@@ -55,6 +56,15 @@ MAY_BE_MISSING = (
     r"libsox\.so.*",  # SoX: torchaudio looks for it when it is used
     r"lib(mlx[45]|ibverbs|rdmacm|efa|fabric|ucp|ucs|mpi|oshmem|pmix|gdrapi)\.so.*",  # the network between hosts
 )
+
+
+class Claim(NamedTuple):
+    """What was compared; `wrong` says how it differs, and is empty where it does not."""
+
+    what: str
+    asked: object
+    found: object
+    wrong: str
 
 
 # ---- versions
@@ -158,89 +168,109 @@ def flags(asked: Mapping[str, str], name: str) -> Dict[str, str]:
 
 
 def differences(asked: Mapping[str, str], found: Found) -> List[str]:
-    """Return a line for each thing that is not as it was asked for.
+    """Return a line for each thing that is not as it was asked for."""
+    return [claim.wrong for claim in claims(asked, found) if claim.wrong]
+
+
+def claims(asked: Mapping[str, str], found: Found) -> List[Claim]:
+    """Return what can be compared, each with both values.
 
     Args:
         asked: settings by name.
         found: what `look` returns; what it lacks is not known.
     """
-    lines = []
-
-    def expect(is_right: bool, what: str, value: object, wanted: object) -> None:  # noqa: FBT001 - the comparison itself
-        if not is_right:
-            lines.append("{} is {}, asked for {}".format(what, value or "none", wanted or "none"))
-
+    made = []
     python = asked.get("PYTHON_VERSION", "")
     if python:
-        expect(begins_with(found["python"], python), "Python", found["python"], python)
-    for package, setting in PACKAGES.items():
-        if asked.get(setting):
-            lines += _package_differences(asked, found, package)
+        made.append(_claim("Python", python, found["python"], is_right=begins_with(found["python"], python)))
+    made += [_package_claim(asked, found, package) for package, setting in PACKAGES.items() if asked.get(setting)]
     if "cuda" in found and not has_cuda_unasked(asked, found) and not has_cuda_of_an_index(asked, found):
-        expect(two_parts(found["cuda"]) == asked_cuda(asked), "the CUDA of torch", found["cuda"], asked_cuda(asked))
+        cuda, wanted = found["cuda"], asked_cuda(asked)
+        made.append(_claim("CUDA", wanted, cuda, is_right=two_parts(cuda) == wanted, named="the CUDA of torch"))
     if asked.get("BUILD_MODE") == "include":
-        lines += _compiled_differences(asked, found)
-    lines += _distribution_differences(asked, found)
-    for package, libraries in sorted(found.get("missing", {}).items()):
-        for library, by in sorted(libraries.items()):
-            lines.append(f"{package} needs {library}, which is nowhere in the image ({by})")
-    return lines
+        made += _compiled_claims(asked, found)
+    made += _distribution_claims(asked, found)
+    return made + _library_claims(found)
 
 
-def _package_differences(asked: Mapping[str, str], found: Found, package: str) -> List[str]:
+def _claim(what: str, asked: object, found: object, *, is_right: bool, named: str = "") -> Claim:
+    wrong = "{} is {}, asked for {}".format(named or what, found or "none", asked or "none")
+    return Claim(what, asked or "none", found or "none", "" if is_right else wrong)
+
+
+def _package_claim(asked: Mapping[str, str], found: Found, package: str) -> Claim:
     tag, version = asked[PACKAGES[package]], asked_version(asked, package)
     if package not in found:
-        return [f"{package} is not there, asked for {tag}"]
+        return Claim(package, tag, "none", f"{package} is not there, asked for {tag}")
     if package in found.get("errors", {}):
-        return ["{} {} {}".format(package, found[package], found["errors"][package])]
+        wrong = "{} {} {}".format(package, found[package], found["errors"][package])
+        return Claim(package, tag, found[package], wrong)
     seen = [found[package], found.get("inside", {}).get(package, found[package])]
-    wrong = [one for one in seen if version and not is_same_version(one, version)]
-    return ["{} is {}, asked for {}".format(package, one, tag.lstrip("v")) for one in wrong[:1]]
+    wrongs = [one for one in seen if version and not is_same_version(one, version)]
+    return _claim(package, tag.lstrip("v"), (wrongs or seen)[0], is_right=not wrongs)
 
 
-def _compiled_differences(asked: Mapping[str, str], found: Found) -> List[str]:
-    lines = []
+def _compiled_claims(asked: Mapping[str, str], found: Found) -> Iterator[Claim]:
     # In place of a tag, and whole: a branch may be called 20250101. That of a tag is checked where it is cloned.
     tag, commit = asked.get("PYTORCH_VERSION_TAG", ""), found.get("commit")
-    if commit and re.match("[0-9a-f]{40}$", tag.lower()) and commit.lower() != tag.lower():
-        lines.append(f"the commit of torch is {commit}, asked for {tag}")
+    if commit and re.match("[0-9a-f]{40}$", tag.lower()):
+        yield _claim("commit", tag, commit, is_right=commit.lower() == tag.lower(), named="the commit of torch")
     cudnn, asked_cudnn = found.get("cudnn"), asked.get("CUDNN_VERSION", "").split(".")[0]
-    if cudnn and asked_cudnn and cudnn.split(".")[0] != asked_cudnn:
-        lines.append(f"the cuDNN of torch is {cudnn}, asked for {asked_cudnn}")
+    if cudnn and asked_cudnn:
+        is_right = cudnn.split(".")[0] == asked_cudnn
+        yield _claim("cuDNN", asked_cudnn, cudnn, is_right=is_right, named="the cuDNN of torch")
     has, wanted = found.get("architectures"), asked_architectures(asked)
-    # More than was asked for serves as well.
-    if has and asked_cuda(asked) and set(wanted) - set(has):
-        lines.append("torch is compiled for {}, asked for {}".format(" ".join(has), " ".join(wanted)))
-    return lines
+    if has and wanted and asked_cuda(asked):
+        texts, missed = (" ".join(wanted), " ".join(has)), set(wanted) - set(has)
+        # More than was asked for serves as well.
+        wrong = "torch is compiled for {1}, asked for {0}".format(*texts) if missed else ""
+        yield Claim("compiled for", *texts, wrong)
 
 
-def _distribution_differences(asked: Mapping[str, str], found: Found) -> List[str]:
+def _distribution_claims(asked: Mapping[str, str], found: Found) -> Iterator[Claim]:
     name, version = asked.get("LINUX_DISTRO", ""), asked.get("DISTRO_VERSION", "")
     base = asked.get("TRAIN_IMAGE", "") or asked.get("DEPLOY_IMAGE", "")
     # A base image that was named by hand claims nothing.
-    claims = name in DISTRIBUTIONS and base.split("@")[0].endswith(f"-{name}{version}")
-    if not claims or not found.get("distribution"):
-        return []
-    system, _, release = found["distribution"].partition(" ")
-    if system == DISTRIBUTIONS[name] and begins_with(release, version):
-        return []
-    return ["the distribution is {}, asked for {} {}".format(found["distribution"], name, version)]
+    if name in DISTRIBUTIONS and base.split("@")[0].endswith(f"-{name}{version}") and found.get("distribution"):
+        system, _, release = found["distribution"].partition(" ")
+        is_right = system == DISTRIBUTIONS[name] and begins_with(release, version)
+        wanted = f"{name} {version}"
+        yield _claim("distribution", wanted, found["distribution"], is_right=is_right, named="the distribution")
+
+
+def _library_claims(found: Found) -> List[Claim]:
+    missing = [
+        Claim("missing libraries", "none", library, f"{package} needs {library}, which is nowhere in the image ({by})")
+        for package, libraries in sorted(found.get("missing", {}).items())
+        for library, by in sorted(libraries.items())
+    ]
+    return missing or [Claim("missing libraries", "none", "none", "")]
 
 
 def account_differences(asked: Mapping[str, str], found: Mapping[str, Any]) -> List[str]:
     """Return a line for each thing of the account that is not as it was asked for."""
+    return [claim.wrong for claim in account_claims(asked, found) if claim.wrong]
+
+
+def account_claims(asked: Mapping[str, str], found: Mapping[str, Any]) -> List[Claim]:
+    """Return what of the account can be compared, each with both values."""
     if asked.get("ADD_USER") == "exclude" or asked["UID"] == "0":
         wanted = {"uid": 0}  # type: Dict[str, object]
     else:
         # misc/image/create-user.sh leaves a group its name that the base image has already.
         name = asked["USR"] if asked["USR"] != "root" else "user"
-        wanted = {"uid": int(asked["UID"]), "gid": int(asked["GID"]), "user": name}
-    lines = [
-        f"the account's {what} is {found[what]}, asked for {value}"
-        for what, value in wanted.items()
-        if found[what] != value
-    ]
-    return lines + ["the account's home {} is not its own".format(found["home"])] * (not found["owns_home"])
+        wanted = {"user": name, "uid": int(asked["UID"]), "gid": int(asked["GID"])}
+    made = []
+    for what, value in wanted.items():
+        wrong = f"the account's {what} is {found[what]}, asked for {value}"
+        made.append(Claim(what, value, found[what], "" if found[what] == value else wrong))
+    wrong = "the account's home {} is not its own".format(found["home"])
+    return [*made, Claim("home", "its own", found["home"], "" if found["owns_home"] else wrong)]
+
+
+def verified(made: Iterable[Claim]) -> str:
+    """Return what is as it was asked for, in one line for the screen."""
+    return ", ".join(f"{claim.what} {claim.found}" for claim in made if not claim.wrong)
 
 
 # ---- what there is
@@ -512,7 +542,7 @@ def main(kind: str, *paths: str) -> int:
     found["asked"].update(asked)
     if kind == "environment":
         found.update(look(asked))
-        lines = differences(asked, found)
+        made = claims(asked, found)
         if has_cuda_unasked(asked, found):
             print("cresset: torch brings CUDA {}, though none was asked for: larger, not wrong".format(found["cuda"]))
         if has_cuda_of_an_index(asked, found):
@@ -524,11 +554,16 @@ def main(kind: str, *paths: str) -> int:
         del found["missing"], found["errors"], found["inside"]
     else:
         found["account"] = look_at_account()
-        lines = account_differences(asked, found["account"])
+        made = account_claims(asked, found["account"])
+    found["claims"] = found.get("claims", []) + [
+        {name: value for name, value in zip(Claim._fields, claim) if value != ""} for claim in made
+    ]
+    lines = [claim.wrong for claim in made if claim.wrong]
     for line in lines:
         print("cresset: " + line, file=sys.stderr)
     if lines and not _is_forced():
         return 1
+    print(("cresset verified: " + verified(made)).encode("ascii", "backslashreplace").decode())
     if lines:
         found["forced"] = found.get("forced", []) + lines
     with open(paths[-1], "w", encoding="utf-8") as file:

@@ -58,7 +58,12 @@ def test_an_image_that_is_not_what_was_asked_for_is_none(
         assert "asked for ubuntu 24.04" in said
         assert "not what was asked for" in failed.lines[-2]
         assert run(["docker", "image", "inspect", checkout.image], check=False).code != 0
-        checkout.invoke("build-only", "--force")
+        forced = checkout.invoke("build-only", "--force")
+        python = checkout.setting("PYTHON_VERSION")
+        (line,) = (line for line in forced.lines if line.startswith("verified in the image: "))
+        assert line.startswith(f"verified in the image: Python {python}.")
+        assert f", uid {checkout.setting('UID')}, " in line
+        assert "torch" not in line
         kept = run(["docker", "run", "--rm", checkout.image, "cat", "/opt/image.json"])
         assert f"torch is 2.5.1+cu124, asked for {VERSION}" in json.loads(kept.out)["forced"]
     finally:
@@ -70,6 +75,12 @@ def test_an_image_says_what_was_found_in_it(built: Checkout) -> None:
     found = json.loads(built.inside("cat /opt/image.json").out)
     assert [found[name] for name in ("torch", "cuda", "commit")] == json.loads(built.inside(f'python -c "{code}"').out)
     assert found["python"].startswith(built.setting("PYTHON_VERSION"))
+    claims = {claim["what"]: claim for claim in found["claims"]}
+    asked = built.setting("PYTORCH_VERSION_TAG").removeprefix("v")
+    assert claims["torch"] == {"what": "torch", "asked": asked, "found": found["torch"]}
+    assert claims["uid"] == {"what": "uid", "asked": int(built.setting("UID")), "found": found["account"]["uid"]}
+    # Where nothing is looked at anew, nothing is said.
+    assert "verified in the image" not in built.invoke("build-only").out
     assert str(found["account"]["uid"]) == built.inside("id --user").out.strip() == built.setting("UID")
 
 

@@ -216,6 +216,25 @@ def test_what_is_otherwise_is_a_line_with_both_values(asked: dict[str, str], fou
     assert compare(asked, found) == [line]
 
 
+def test_what_was_compared_is_kept_with_both_values_and_told_in_a_line() -> None:
+    made = check.claims({**ASKED, **COMPILED, "CCA": "9.0"}, {**FOUND, "torch": "2.6.0", "torchvision": "0.20.1"})
+    assert [tuple(claim) for claim in made] == [
+        ("Python", "3.12", "3.12.3", ""),
+        ("torch", "2.6.0", "2.6.0", ""),
+        ("torchvision", "0.21.0", "0.20.1", "torchvision is 0.20.1, asked for 0.21.0"),
+        ("CUDA", "12.4", "12.4", ""),
+        ("compiled for", "sm_90", "sm_50 sm_90 compute_90", ""),
+        ("distribution", "ubuntu 24.04", "ubuntu 24.04", ""),
+        ("missing libraries", "none", "none", ""),
+    ]
+    assert check.verified(made) == (
+        "Python 3.12.3, torch 2.6.0, CUDA 12.4, compiled for sm_50 sm_90 compute_90, "
+        "distribution ubuntu 24.04, missing libraries none"
+    )
+    made = check.account_claims(USER, ACCOUNT)
+    assert check.verified(made) == "user nick, uid 1234, gid 99, home /home/nick"
+
+
 @pytest.mark.parametrize("no", ["OFF", "off", "NO", "False", "n", "0"])
 def test_a_flag_says_no_in_the_ways_that_pytorch_knows(no: str) -> None:
     asked = {**COMPILED, "TORCH_BUILD_FLAGS": f"USE_CUDA={no}"}

@@ -290,6 +290,16 @@ class TestDisplay:
         assert show(ended, terminal=terminal).count("warning: the apt mirror of DEB_NEW does not serve") == 1
         assert show(ended, quiet=True) == ""
 
+    def test_what_was_verified_is_one_line_before_the_sum(self) -> None:
+        steps = {"[check-env 1/1] RUN check": "torch 2.6.0+cpu", "[check-user 1/1] RUN check": "user nick"}
+        said = b""
+        for name, text in steps.items():
+            said += vertex(name, **STARTED) + log(name, f"cresset verified: {text}\n") + vertex(name, **COMPLETED)
+        assert show(said).splitlines()[-2] == "verified in the image: torch 2.6.0+cpu, user nick"
+        assert "warning" not in show(said)
+        assert "verified in the image" not in show(said, 1)
+        assert show(said, quiet=True) == ""
+
     def test_what_a_failed_step_wanted_known_is_in_its_log_alone(self) -> None:
         name = "[build-base 1/2] RUN apt"
         said = vertex(name, **STARTED) + log(name, self.NOTICE) + vertex(name, **COMPLETED, error="exit code: 1")
