@@ -123,7 +123,7 @@ class Project:
         has_torch_by_tag: its PyTorch is the one of the settings, not one that the base image brings along.
         presence: of each base image: here, there (the registry has it), gone (it has not), or empty for no answer.
         is_built: its image is there.
-        has_wheels: there are wheels in its wheelhouse.
+        has_wheels: its wheelhouse has a wheel of its PyTorch.
     """
 
     service: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.hardware import Gpu
 from cresset.health.findings import Docker, Facts, Machine, Project
+from cresset.versions import availability
 from cresset.versions.compat import Tables
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
@@ -163,7 +165,12 @@ def _project(resolved: Configuration) -> Project:
             image: "here" if here[image].result() else asked[image].result() if image in asked else ""
             for image in images
         },
-        has_wheels=bool(host.wheels(str(files.ROOT / resolved["WHEELHOUSE"]))),
+        has_wheels=availability.has_torch(
+            str(files.ROOT / resolved["WHEELHOUSE"]),
+            resolved,
+            machine=host.wheel_machine(platform.machine()),
+            python=resolved["PYTHON_VERSION"],
+        ),
         is_built=bool(here[resolved.service.image].result()),
     )
 

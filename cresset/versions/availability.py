@@ -11,6 +11,7 @@ from cresset.env_file import Choice
 from cresset.errors import CressetError
 from cresset.host import Host
 from cresset.versions import wheels
+from cresset.versions.compat import release_of
 from cresset.versions.wheels import Wheel
 
 # Where a pull without a registry in its name goes.
@@ -54,6 +55,15 @@ class Sources:
         return wheels.newest(
             offered, name=package, python=python, machine=self.machine, variant=self.label, version=version
         )
+
+
+def has_torch(house: str, resolved: Configuration, *, machine: str, python: str = "") -> bool:
+    """Return whether a wheelhouse has the PyTorch of the settings, for a processor and a Python (empty for any)."""
+    release = release_of(resolved["PYTORCH_VERSION_TAG"])
+    label = wheels.variant(use_cuda=resolved["USE_CUDA"], cuda_version=resolved["CUDA_VERSION"])
+    offered, python = wheels.read(host.wheels(house)), ".".join(python.split(".")[:2])
+    found = wheels.newest(offered, name="torch", python=python, machine=machine, variant=label, version=release)
+    return found is not None
 
 
 def choose_wheels(resolved: Configuration, facts: Host) -> tuple[list[Choice], str]:

@@ -16,7 +16,7 @@ from cresset.errors import CressetError
 from cresset.health import doctor_versions
 from cresset.health.findings import Docker, Facts, Finding, Machine, Project
 from cresset.host import Host
-from cresset.versions import bases, combination, knowledge, wheels
+from cresset.versions import availability, bases, combination, knowledge
 from cresset.versions.combination import Verdict
 from cresset.versions.compat import Tables, release_of
 
@@ -39,20 +39,11 @@ def after_choice(settled: Configuration, facts: Host) -> str:
         # A wheelhouse may hold what no index has.
         if verdict.status == "known bad" and not (verdict.check == "torch-cuda" and has_house):
             raise CressetError(verdict.message, f"{verdict.hint} ({verdict.source})")
-    if not _has_torch(house, settled, facts.machine):
+    if not availability.has_torch(house, settled, machine=facts.machine):
         never = (one for one in judged if one.check == "torch-cuda" and one.status == "known bad")
         if one := next(never, None):
             return f"{one.message}, nor has {house} one: {one.hint}"
     return next((f"{one.message}; nothing says what goes with it" for one in judged if one.check == "torch"), "")
-
-
-def _has_torch(house: str, settled: Configuration, machine: str) -> bool:
-    """Return whether a wheelhouse has the PyTorch of the settings."""
-    release = release_of(settled["PYTORCH_VERSION_TAG"])
-    label = wheels.variant(use_cuda=settled["USE_CUDA"], cuda_version=settled["CUDA_VERSION"])
-    offered = wheels.read(host.wheels(house))
-    found = wheels.newest(offered, name="torch", python="", machine=machine, variant=label, version=release)
-    return found is not None
 
 
 def before_build(
@@ -124,7 +115,8 @@ def _judge(tables: Tables, values: Mapping[str, str], *, images: Collection[str]
 def _is_excused(verdict: Verdict, resolved: Configuration, engine: Engine) -> bool:
     """Return whether what the tables know does not hold here."""
     if verdict.check == "torch-cuda":  # a wheelhouse may hold what no index has
-        return bool(host.wheels(str(files.ROOT / resolved["WHEELHOUSE"])))
+        house, machine = str(files.ROOT / resolved["WHEELHOUSE"]), host.wheel_machine(platform.machine())
+        return availability.has_torch(house, resolved, machine=machine, python=resolved["PYTHON_VERSION"])
     if verdict.check != "base-image" or engine.dry_run:
         return False
     return all(engine.labels(image) is not None for image in resolved.base_images if image in verdict.message)

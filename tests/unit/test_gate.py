@@ -107,6 +107,13 @@ def test_wheels_that_no_index_has_may_be_in_a_wheelhouse(tmp_path: Path) -> None
     given = {"CUDA_VERSION": "12.4.1", "DISTRO_VERSION": "22.04", "WHEELHOUSE": str(tmp_path)}
     with pytest.raises(CressetError, match="there are no wheels"):
         build(given)
+    # Another package, version, CUDA, Python or processor is none of them.
+    for other in ("numpy-2.1.0", "torch-2.14.0+cu124", "torch-2.14.1+cu126"):
+        (tmp_path / f"{other}-cp312-cp312-linux_x86_64.whl").touch()
+    for other in ("cp311-cp311-linux_x86_64", "cp312-cp312-linux_armv7l"):
+        (tmp_path / f"torch-2.14.1+cu124-{other}.whl").touch()
+    with pytest.raises(CressetError, match="there are no wheels"):
+        build(given)
     (tmp_path / "torch-2.14.1+cu124-cp312-cp312-linux_x86_64.whl").touch()
     assert build(given) == ([], "")
 
