@@ -286,6 +286,12 @@ REMEDIES = (
         "needed",
     ),
     Remedy(
+        name="pip is too old for uv",
+        pattern=r"cresset: the base image's pip (?P<version>\d+) is too old",
+        advice="pip {version} does not know the wheels of uv, and the index gives no newer one for that Python: is "
+        "INDEX_URL complete? Or choose a newer DISTRO_VERSION, or a base image with a newer python3",
+    ),
+    Remedy(
         name="no such uv",
         pattern=r"no matching distribution found for uv==(?P<version>\S+)",
         advice="the index has no uv {version} for the base image: choose another UV_VERSION, of those that "

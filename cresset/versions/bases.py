@@ -18,8 +18,8 @@ _NVIDIA = re.compile(
 _STOCK = re.compile(
     r"(?:docker\.io/)?(?:library/)?(?:debian|ubuntu|cresset-base|amazonlinux|(?:rockylinux/)?rockylinux):.+"
 )
-# The oldest python3 that uv is installed with (its requires-python), and the oldest that a wheel of PyTorch is for.
-_UV_PYTHON, _OLDEST_PYTHON = Version("3.8"), Version("3.6")
+# The oldest python3 that uv makes environments of, and that a wheel of PyTorch is for.
+_OLDEST_PYTHON = Version("3.6")
 
 
 def row_of(tables: Tables, cuda: str) -> Mapping[str, Any] | None:
@@ -178,10 +178,6 @@ def _age(tables: Tables, row: Mapping[str, Any], values: Mapping[str, str], *, i
             source=tables.source("wheel_platforms"),
             is_known=is_stock and is_confirmed(row, "glibc"),
         )
-    if _OLDEST_PYTHON <= python < _UV_PYTHON:
-        hint = "choose a newer DISTRO_VERSION, or an image of your own with a newer python3"
-        yield unknown("distribution", f"{system} has Python {python}, and uv installs itself with {_UV_PYTHON}", hint)
-        return
     yield verdict(
         "distribution",
         is_good=python >= _OLDEST_PYTHON,

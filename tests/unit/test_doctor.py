@@ -120,7 +120,7 @@ ROWS: tuple[Row, ...] = (
     ("distribution", {"BUILD_IMAGE": "me/alpine-dev:1"}, {}, {}, "error", "has neither apt nor dnf"),
     ("distribution", {"LINUX_DISTRO": "rockylinux", "DISTRO_VERSION": "9"}, {}, {}, "ok", "rhel9"),
     ("distribution", {"DISTRO_VERSION": "18.04"}, {}, {}, "error", "need glibc 2.28"),
-    ("distribution", {**SOURCE, "DISTRO_VERSION": "18.04"}, {}, {}, "warning", "Python 3.6"),
+    ("distribution", {**SOURCE, "DISTRO_VERSION": "18.04"}, {}, {}, "ok", "ubuntu18.04 has a Python that installs uv"),
     ("distribution", {**SOURCE, "DISTRO_VERSION": "16.04"}, {}, {}, "error", "ubuntu16.04 is too old"),
     ("disk", {}, {"free": 10**10}, {}, "warning", "the first build takes about"),
     ("disk", {}, {"free": 10**7}, {}, "error", "only 10.0 MB are free"),

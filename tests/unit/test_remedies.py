@@ -398,6 +398,13 @@ CASES = {
     "a package that we ask for ourselves, by dnf": Case(
         "Error: Unable to find a match: libwebp-devel", "no such package of the RHEL family", "docs/distributions.md"
     ),
+    "an old pip, and no newer one": Case(
+        "  Could not find a version that satisfies the requirement pip<21,>=20 (from versions: )\n"
+        "No matching distribution found for pip<21,>=20\n"
+        "cresset: the base image's pip 9 is too old to install uv, and the index gives no pip 20",
+        "pip is too old for uv",
+        "INDEX_URL",
+    ),
     "no such uv": Case(
         "ERROR: Could not find a version that satisfies the requirement uv==99.0.0 (the newest: 0.13.8)\n"
         "ERROR: No matching distribution found for uv==99.0.0",
