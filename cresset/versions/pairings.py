@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from packaging.version import Version
@@ -31,8 +31,8 @@ def show(*, console: Console, torch: str = "") -> None:
     machine = host.wheel_machine(platform.machine())
     for gpu in gpus:
         console.print(Text(str(gpu)), soft_wrap=True)
-    if not gpus:
-        console.print(Text(f"No NVIDIA GPU answers here{f': {complaint}' if complaint else ''}."), soft_wrap=True)
+    for line in _runs_here(tables, gpus, complaint, machine):
+        console.print(Text(line), soft_wrap=True)
     if release:
         _show_release(tables, release, gpus, machine, console=console)
         return
@@ -43,6 +43,25 @@ def show(*, console: Console, torch: str = "") -> None:
     console.print(table)
     console.print(Text("?: no source states it outright. More of one: invoke versions --torch 2.6."), soft_wrap=True)
     console.print(Text("To have it: invoke env --torch 2.6."))
+
+
+def _runs_here(tables: Tables, gpus: Sequence[Gpu], complaint: str, machine: str) -> Iterator[str]:
+    """Yield what of official wheels this host can run."""
+    if not gpus:
+        yield f"No NVIDIA GPU answers here{f': {complaint}' if complaint else ''}."
+        yield (
+            "So this host runs the wheels for the CPU, which every release has (--service cpu). "
+            "Those for a CUDA can be built here, for another host, and do not run."
+        )
+        return
+    # Nothing is promised of a CUDA whose driver is not in the tables.
+    rows = tables.rows["releases"]
+    pairs = ((row["torch"], cuda) for row in rows for cuda in cudas(row) if _oldest_driver(tables, cuda))
+    newest = next((pair for pair in pairs if is_for(tables, *pair, gpus, machine)), None)
+    if newest:
+        yield "This host runs official wheels up to PyTorch {} for CUDA {}.".format(*newest)
+    else:
+        yield "This host is not known to run any official wheel for a CUDA: its driver or GPU is too old for them."
 
 
 def cells(tables: Tables, release: Mapping[str, Any], gpus: Sequence[Gpu], machine: str) -> list[str]:
@@ -69,11 +88,22 @@ def is_for(tables: Tables, torch: str, cuda: str, gpus: Sequence[Gpu], machine: 
     """Return whether this driver and at least one of these GPUs can run the official wheel, as far as is known."""
     compiled = " ".join((tables.wheel_architectures(torch, cuda) or {}).get(machine, ()))
     return any(
-        hardware.serves(gpu.driver, cuda)
+        _is_driven(tables, gpu.driver, cuda)
         and not (gpu.capability and combination.is_dropped(tables, cuda, gpu.capability))
         and (not compiled or not gpu.capability or combination.covers(compiled, gpu.capability))
         for gpu in gpus
     )
+
+
+def _is_driven(tables: Tables, driver: str, cuda: str) -> bool:
+    """Return whether a driver runs a CUDA; before 11 each minor version has an oldest one of its own."""
+    own, needed = (list(map(int, re.findall(r"\d+", text))) for text in (driver, _oldest_driver(tables, cuda)))
+    return own >= needed or not hardware.is_readable(driver)
+
+
+def _oldest_driver(tables: Tables, cuda: str) -> str:
+    """Return the oldest driver that runs a CUDA; empty where that is not known."""
+    return str(hardware.oldest_driver(cuda) or (tables.toolkit(cuda) or {}).get("driver", ""))
 
 
 def _release(tables: Tables, torch: str) -> Mapping[str, Any]:
@@ -125,5 +155,4 @@ def wheel_cells(tables: Tables, release: Mapping[str, Any], cuda: str, machine: 
     tag = f"{patch}-cudnn{bases.cudnn_token(tables, patch)}-devel-{system}"
     image = f"nvidia/cuda:{tag}" if system else "NVIDIA has deleted its images"
     compiled = (tables.wheel_architectures(release["torch"], cuda) or {}).get(machine, ())
-    driver = hardware.oldest_driver(cuda) or (tables.toolkit(cuda) or {}).get("driver", "")
-    return image, str(driver), " ".join(compiled)
+    return image, _oldest_driver(tables, cuda), " ".join(compiled)

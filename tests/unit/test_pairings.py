@@ -27,7 +27,9 @@ def test_every_release_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"\n{row['torch']} " in text
     assert "No NVIDIA GPU answers here: it says so." in text
     assert "2.6.0    0.21.0       2.6.0       -          3.9 to 3.13   12.6 12.4 11.8" in text
-    assert "here" not in text.splitlines()[1]
+    head = text.splitlines()[2]
+    assert head.startswith("PyTorch ")
+    assert "here" not in head
 
 
 def test_what_this_host_can_run_is_in_the_last_column(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +37,29 @@ def test_what_this_host_can_run_is_in_the_last_column(monkeypatch: pytest.Monkey
     lines = {line.split()[0]: line for line in text.splitlines() if line[:1].isdigit()}
     assert lines["2.14.1"].split()[-4:] == ["13.2", "13.0", "12.6", "12.6"]
     assert lines["2.15.0"].split()[-1] == "-"
+
+
+@pytest.mark.parametrize("torch", ["", "2.6"])
+def test_a_host_without_a_gpu_is_told_what_it_runs_all_the_same(monkeypatch: pytest.MonkeyPatch, torch: str) -> None:
+    line = shown(monkeypatch, torch=torch).splitlines()[1]
+    assert line.startswith("So this host runs the wheels for the CPU, which every release has (--service cpu). ")
+    assert line.endswith("can be built here, for another host, and do not run.")
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (("8.6", "580.65.06"), "This host runs official wheels up to PyTorch 2.15.0 for CUDA 13.2."),
+        (("8.6", "535.104.05"), "This host runs official wheels up to PyTorch 2.14.1 for CUDA 12.6."),
+        (("6.1", "470.57.02"), "This host runs official wheels up to PyTorch 2.7.1 for CUDA 11.8."),
+        (("3.5", "390.12"), "This host is not known to run any official wheel for a CUDA: "),
+    ],
+)
+def test_a_host_with_a_gpu_is_told_the_newest_that_it_runs(
+    monkeypatch: pytest.MonkeyPatch, found: tuple[str, str], says: str
+) -> None:
+    capability, driver = found
+    assert shown(monkeypatch, gpu(capability, driver=driver)).splitlines()[1].startswith(says)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +75,9 @@ def test_what_this_host_can_run_is_in_the_last_column(monkeypatch: pytest.Monkey
         ("2.15.0", "13.0", "8.6", "580.65.06", True),
         # A driver that is too old to say what its GPU is.
         ("2.7.0", "11.8", "", "450.80.02", True),
+        # Before CUDA 11 every minor version has its own oldest driver.
+        ("1.9.1", "10.2", "6.1", "440.33.01", True),
+        ("1.9.1", "10.2", "6.1", "440.31", False),
     ],
 )
 def test_a_wheel_runs_where_driver_and_gpu_allow_it(
