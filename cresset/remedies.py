@@ -65,6 +65,7 @@ _NO_PYTHON_VERSION = (
 _NO_WHEEL = (
     r"cresset: (?P<package>\S+) (?P<version>\S+) \((?P<variant>\w+)\) for Python \S+: no wheel in the wheelhouse, "
 )
+_ENDS_PYTHON = r"cresset: (?P<package>\S+) (?P<version>\S+) ends Python while it is imported \("
 _ROOM = (
     "`docker system df` shows what takes it; `invoke prune` and `docker builder prune` make room; then build again, "
     "which goes on from the last finished step"
@@ -309,6 +310,20 @@ REMEDIES = (
         advice="{what} is {found} in the image, {wanted} by the settings: is it another wheel (WHEELHOUSE, "
         "PYTORCH_INDEX_URL), or another base image than its name says? If it is what you want, ask for that; or go on "
         "with it: --force",
+    ),
+    Remedy(
+        name="a package ends Python",
+        pattern=_ENDS_PYTHON + r"signal 4\b",
+        advice="{package} {version} has an instruction that the engine's processor lacks, often AVX, which old and "
+        "emulated processors are without: choose an older {tag}, or build where the processor is newer; for another "
+        "machine than this one: --force",
+    ),
+    Remedy(
+        name="a package ends Python",
+        pattern=_ENDS_PYTHON + r"(?P<how>[^)\n]+)",
+        advice="{package} {version} ends Python as it is imported ({how}), mostly for a library or wheel that does not "
+        "fit the others: choose another {tag}, or loosen what reqs/pip-*.requirements.txt pins; to look into the "
+        "image as it is: --force",
     ),
     Remedy(
         name="a library is missing",

@@ -398,6 +398,21 @@ CASES = {
     "a package that we ask for ourselves, by dnf": Case(
         "Error: Unable to find a match: libwebp-devel", "no such package of the RHEL family", "docs/distributions.md"
     ),
+    "an instruction that the processor lacks": Case(
+        "cresset: torch 2.6.0+cpu ends Python while it is imported (signal 4)",
+        "a package ends Python",
+        "often AVX, which old and emulated processors are without: choose an older PYTORCH_VERSION_TAG",
+    ),
+    "a package that crashes": Case(
+        "cresset: torchvision 0.21.0+cu124 ends Python while it is imported (signal 11)",
+        "a package ends Python",
+        "torchvision 0.21.0+cu124 ends Python as it is imported (signal 11), mostly for a library",
+    ),
+    "a package that exits": Case(
+        "cresset: torch 2.6.0 ends Python while it is imported (exit code 4)",
+        "a package ends Python",
+        "(exit code 4), mostly for a library",
+    ),
     "an old pip, and no newer one": Case(
         "  Could not find a version that satisfies the requirement pip<21,>=20 (from versions: )\n"
         "No matching distribution found for pip<21,>=20\n"
