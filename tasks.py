@@ -29,13 +29,19 @@ WOULD_BUILD = 10
 
 @task
 def env(  # noqa: PLR0917 - Invoke passes them by name
-    request: Request, update: bool = False, torch: str = "", cuda: str = "", python: str = "", cca: str = ""
+    request: Request,
+    update: bool = False,
+    torch: str = "",
+    cuda: str = "",
+    python: str = "",
+    cca: str = "",
+    driver: str = "",
 ) -> None:
     """Write .env for this host: who you are, what it has, and every other setting as a comment."""
     from cresset import environment
     from cresset.versions import wish
 
-    asked = wish.read(request, torch=torch, cuda=cuda, python=python, cca=cca)
+    asked = wish.read(request, torch=torch, cuda=cuda, python=python, cca=cca, driver=driver)
     environment.write_env(request, console=console, update=update, wish=asked)
 
 

@@ -29,6 +29,7 @@ HELP = {
     "command": "what to run instead of the setting COMMAND; a shell reads it where it needs one",
     "cuda": "a CUDA, like 12.4; otherwise the newest that goes with the rest and with this host",
     "dest": "the folder to put them into",
+    "driver": "the NVIDIA driver of another host, like 535, instead of this host's driver and GPUs",
     "dry_run": "print the docker commands instead of running them",
     "file": "a YAML list of configurations: a name, and settings",
     "fix": "first mend what is safe, and say what was done",

@@ -101,7 +101,7 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
         resolved, _ = project.load(Request(service=service, overrides=request.overrides), needs_env=False)
     without = [] if wish.names_gpu else no_cuda
     planned = _settle(request, service, without, wish) if without else resolved
-    gpus = facts.gpus if planned["USE_CUDA"] == "1" else ()
+    gpus = facts.gpus if planned["USE_CUDA"] == "1" and not wish.driver else ()
     versions = _choose_versions(planned, facts, wish)
     cuda, too_old = ([], "") if versions else env_file.choose_cuda(gpus, planned.values["CUDA_VERSION"])
     cuda = [*without, *cuda]
@@ -151,10 +151,10 @@ def _said(resolved: Configuration, request: Request, shell: Mapping[str, str]) -
 
 
 def _choose_versions(resolved: Configuration, facts: host.Host, wish: Wish) -> list[Choice]:
-    if not wish.settings:
+    if not wish.settings and not wish.driver:
         return []
-    tables = knowledge.tables()
-    return choice.choose_for(resolved, tables=tables, wish=wish, gpus=facts.gpus, machine=facts.machine)
+    tables, gpus = knowledge.tables(), () if wish.driver else facts.gpus
+    return choice.choose_for(resolved, tables=tables, wish=wish, gpus=gpus, machine=facts.machine)
 
 
 def _settle(request: Request, service: str, choices: Sequence[Choice], wish: Wish) -> Configuration:

@@ -76,7 +76,7 @@ def choose(tables: Tables, wish: Wish, around: Surroundings) -> list[Choice]:
         found.append(Choice(name="CCA", value=wish.cca, reason="--cca"))
     values = {**around.values, **_values(found, around)}
     base = values["BUILD_IMAGE"]
-    if values["USE_CUDA"] == "1" and wish.settings - {"PYTHON_VERSION"}:
+    if values["USE_CUDA"] == "1" and (wish.settings - {"PYTHON_VERSION"} or wish.driver):
         found += _toolkit(tables, wish, around, values, release)
         values |= _values(found, around)
         base = base if _is_own(around) else _base(values)
@@ -122,6 +122,9 @@ def _toolkit(
 ) -> Iterator[Choice]:
     """Yield the CUDA and what names its image: the token of cuDNN, the distribution."""
     cuda, reason = _cuda(tables, wish, around, values, release)
+    if wish.driver and not hardware.serves(wish.driver, cuda):
+        need = f"CUDA {cuda} needs driver {hardware.oldest_driver(cuda)} or newer, not {wish.driver}"
+        raise CressetError(f"--driver: {need}", "choose another CUDA, or leave it to the tables: invoke versions")
     if reason:
         yield Choice(name="CUDA_VERSION", value=cuda, reason=reason)
     if _is_own(around):
@@ -258,6 +261,8 @@ def _firm_limits(tables: Tables, wish: Wish, around: Surroundings, values: Mappi
     is_asked = "CCA" in around.given or values["BUILD_MODE"] == "include"
     if wanted := wish.cca or (values["CCA"] if is_asked else ""):
         yield f"serves {wanted}", lambda cuda: _serves(tables, around, values, cuda, wanted)
+    if wish.driver:
+        yield f"runs with driver {wish.driver}", lambda cuda: hardware.serves(wish.driver, cuda)
     if "DISTRO_VERSION" in around.given:
         system = values["LINUX_DISTRO"] + values["DISTRO_VERSION"]
         yield f"has an image for {system}", lambda cuda: system in (bases.row_of(tables, cuda) or {}).get("systems", ())

@@ -296,6 +296,31 @@ def test_a_distribution_without_an_image_is_named_as_what_to_change() -> None:
     assert "DISTRO_VERSION" in refused.value.hint
 
 
+def test_another_hosts_driver_is_what_counts() -> None:
+    found = choose(Wish(torch="2.14", driver="535"))
+    assert found["CUDA_VERSION"] == "12.6.3"
+    assert choose(Wish(torch="2.14", driver="580.65.06"))["CUDA_VERSION"] == "13.2.1"
+    # Of what --cca and the driver allow, the newest.
+    assert choose(Wish(torch="2.10", driver="580", cca="6.1"))["CUDA_VERSION"] == "12.6.3"
+    assert choose(Wish(driver="535"))["CUDA_VERSION"] == "12.6.3"
+    assert wish.read(Request(), torch="", cuda="", python="", cca="", driver="535").names_gpu
+
+
+def test_a_driver_that_runs_nothing_of_what_is_asked_for_is_refused() -> None:
+    with pytest.raises(CressetError, match=r"--driver: CUDA 13\.0\.\d needs driver 580 or newer, not 535"):
+        choose(Wish(torch="2.14", cuda="13.0", driver="535"))
+    with pytest.raises(CressetError, match=r"--driver: CUDA 13\.0\.1 needs driver 580"):
+        choose(Wish(torch="2.14", driver="535"), {"CUDA_VERSION": "13.0.1"})
+    with pytest.raises(CressetError, match="no CUDA that has official wheels runs with driver 470"):
+        choose(Wish(torch="2.14", driver="470.57.02"))
+
+
+@pytest.mark.parametrize("driver", ["new", "5", "535.", "9" * 5000, "\u0665\u0663\u0665"])
+def test_what_is_no_driver_is_refused(driver: str) -> None:
+    with pytest.raises(CressetError, match=r"--driver: .* is no version of NVIDIA's driver"):
+        wish.read(Request(), torch="", cuda="", python="", cca="", driver=driver)
+
+
 def test_options_are_checked_as_settings_are() -> None:
     with pytest.raises(CressetError, match="--python"):
         wish.read(Request(), torch="", cuda="", python="2.7", cca="")
