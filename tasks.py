@@ -46,11 +46,11 @@ def env(  # noqa: PLR0917 - Invoke passes them by name
 
 
 @task
-def versions(_: Request, torch: str = "") -> None:
+def versions(_: Request, torch: str = "", driver: str = "") -> None:
     """Show what goes with what: PyTorch, its companions, Python, CUDA; and what this host can run."""
     from cresset.versions import pairings
 
-    pairings.show(console=console, torch=torch)
+    pairings.show(console=console, torch=torch, driver=driver)
 
 
 @task

@@ -15,29 +15,35 @@ from rich.text import Text
 from cresset import hardware, host
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
-from cresset.versions import bases, choice, combination, knowledge
+from cresset.versions import bases, choice, combination, knowledge, wish
 from cresset.versions.compat import Tables
 
 
-def show(*, console: Console, torch: str = "") -> None:
+def show(*, console: Console, torch: str = "", driver: str = "") -> None:
     """Show the releases that the tables know, or what goes with one of them.
 
+    Args:
+        console: where to show it.
+        torch: the one; empty for all.
+        driver: of another host, which counts instead of this one's driver and GPUs.
+
     Raises:
-        CressetError: there is no such release in the tables.
+        CressetError: there is no such release in the tables, or no such driver.
     """
     tables = knowledge.tables()
     release = _release(tables, torch) if torch else None
-    gpus, complaint = hardware.gpus()
+    whose = f"a host with driver {driver}" if wish.read_driver(driver) else "this host"
+    gpus, complaint = ((_any_gpu(driver),), "") if driver else hardware.gpus()
     machine = host.wheel_machine(platform.machine())
-    for gpu in gpus:
+    for gpu in () if driver else gpus:
         console.print(Text(str(gpu)), soft_wrap=True)
-    for line in _runs_here(tables, gpus, complaint, machine):
+    for line in _runs_here(tables, gpus, complaint, machine, whose):
         console.print(Text(line), soft_wrap=True)
     if release:
-        _show_release(tables, release, gpus, machine, console=console)
+        _show_release(tables, release, gpus, machine, whose, console=console)
         return
     head = ("PyTorch", "TorchVision", "TorchAudio", "TorchText", "Python", "official wheels for CUDA")
-    table = Table(*head, *(["here"] if gpus else []), box=None, pad_edge=False)
+    table = Table(*head, *(["there" if driver else "here"] if gpus else []), box=None, pad_edge=False)
     for row in tables.rows["releases"]:
         table.add_row(*cells(tables, row, gpus, machine))
     console.print(table)
@@ -45,8 +51,13 @@ def show(*, console: Console, torch: str = "") -> None:
     console.print(Text("To have it: invoke env --torch 2.6."))
 
 
-def _runs_here(tables: Tables, gpus: Sequence[Gpu], complaint: str, machine: str) -> Iterator[str]:
-    """Yield what of official wheels this host can run."""
+def _any_gpu(driver: str) -> Gpu:
+    """Return a GPU of which nothing is known but its driver."""
+    return Gpu(index=0, name="", capability="", driver=driver, cuda="", memory=0)
+
+
+def _runs_here(tables: Tables, gpus: Sequence[Gpu], complaint: str, machine: str, whose: str) -> Iterator[str]:
+    """Yield what of official wheels a host can run."""
     if not gpus:
         yield f"No NVIDIA GPU answers here{f': {complaint}' if complaint else ''}."
         yield (
@@ -59,9 +70,10 @@ def _runs_here(tables: Tables, gpus: Sequence[Gpu], complaint: str, machine: str
     pairs = ((row["torch"], cuda) for row in rows for cuda in cudas(row) if _oldest_driver(tables, cuda))
     newest = next((pair for pair in pairs if is_for(tables, *pair, gpus, machine)), None)
     if newest:
-        yield "This host runs official wheels up to PyTorch {} for CUDA {}.".format(*newest)
+        yield "{}{} runs official wheels up to PyTorch {} for CUDA {}.".format(whose[0].upper(), whose[1:], *newest)
     else:
-        yield "This host is not known to run any official wheel for a CUDA: its driver or GPU is too old for them."
+        said = "is not known to run any official wheel for a CUDA: its driver or GPU is too old for them."
+        yield f"{whose[0].upper()}{whose[1:]} {said}"
 
 
 def cells(tables: Tables, release: Mapping[str, Any], gpus: Sequence[Gpu], machine: str) -> list[str]:
@@ -119,7 +131,7 @@ def _release(tables: Tables, torch: str) -> Mapping[str, Any]:
 
 
 def _show_release(
-    tables: Tables, release: Mapping[str, Any], gpus: Sequence[Gpu], machine: str, *, console: Console
+    tables: Tables, release: Mapping[str, Any], gpus: Sequence[Gpu], machine: str, whose: str, *, console: Console
 ) -> None:
     for line in about(tables, release):
         console.print(Text(line), soft_wrap=True)
@@ -131,7 +143,7 @@ def _show_release(
         console.print(Text(f"  the wheel {known}"), soft_wrap=True)
         if gpus:
             runs = is_for(tables, release["torch"], cuda, gpus, machine)
-            console.print(Text(f"  this host can{'' if runs else 'not'} run it"), soft_wrap=True)
+            console.print(Text(f"  {whose} can{'' if runs else 'not'} run it"), soft_wrap=True)
 
 
 def about(tables: Tables, release: Mapping[str, Any]) -> list[str]:

@@ -14,10 +14,10 @@ from cresset.versions import pairings
 from tests.unit.a_configuration import TABLES, gpu
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, *gpus: Gpu, torch: str = "", complaint: str = "") -> str:
+def shown(monkeypatch: pytest.MonkeyPatch, *gpus: Gpu, torch: str = "", complaint: str = "", driver: str = "") -> str:
     monkeypatch.setattr(hardware, "gpus", lambda: (gpus, complaint))
     printed = io.StringIO()
-    pairings.show(console=Console(file=printed, width=200), torch=torch)
+    pairings.show(console=Console(file=printed, width=200), torch=torch, driver=driver)
     return printed.getvalue()
 
 
@@ -60,6 +60,17 @@ def test_a_host_with_a_gpu_is_told_the_newest_that_it_runs(
 ) -> None:
     capability, driver = found
     assert shown(monkeypatch, gpu(capability, driver=driver)).splitlines()[1].startswith(says)
+
+
+def test_another_host_is_judged_by_its_driver_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown(monkeypatch, gpu("12.0", driver="610.43.02"), driver="535").splitlines()
+    assert lines[0] == "A host with driver 535 runs official wheels up to PyTorch 2.14.1 for CUDA 12.6."
+    assert lines[1].split()[-1] == "there"
+    text = shown(monkeypatch, torch="2.14", driver="535")
+    assert text.count("a host with driver 535 cannot run it") == 2
+    assert text.count("a host with driver 535 can run it") == 1
+    with pytest.raises(CressetError, match="--driver"):
+        shown(monkeypatch, driver="new")
 
 
 @pytest.mark.parametrize(
