@@ -140,7 +140,11 @@ def _differing_files(
     for name in dict.fromkeys([*new, *old]):
         if old.get(name) == new.get(name):
             continue
+        if name.endswith("/") and not (name in old and name in new):
+            continue  # what is in it says so
         words = "removed" if name not in new else "new" if name not in old else "changed"
+        if name.endswith("/"):
+            words = f"mode {old[name]} → {new[name]}"
         if name in before and name in now and words == "changed":
             lines = [f"+{line}" for line in now[name] if line not in before[name]]
             lines += [f"-{line}" for line in before[name] if line not in now[name]]

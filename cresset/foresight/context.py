@@ -9,8 +9,10 @@ import posixpath
 import re
 import stat
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from cresset import files
 from cresset.foresight.tree import Entry, Tree, clean, ignore_patterns, is_ignored, match
@@ -84,7 +86,14 @@ class DiskFolder:
                     self._walk(f"{path}/{child.name}".strip("/"), found)
             # An ignored folder is there if anything in it is not ignored.
             if path and (len(found) > before or not is_ignored(path, self._ignored)):
-                found[path] = Entry(kind="folder", mode=stat.S_IMODE(status.st_mode))
+                mode = stat.S_IMODE(status.st_mode)
+                origin = posixpath.join(self._name, path, "")
+                found[path] = Entry(
+                    kind="folder",
+                    mode=mode,
+                    origin=origin,
+                    is_doubted=not self._memory.modes.get(origin, set()) <= {f"{mode:o}"},
+                )
             return
         if is_ignored(path, self._ignored):
             return
@@ -112,9 +121,17 @@ class DiskFolder:
 
 
 class Memory:
-    """What large files contained, so that each is read once."""
+    """What is known of the host's folders from before.
 
-    def __init__(self) -> None:
+    What large files contained, so that each is read once, and the modes that folders had in earlier builds: of a folder
+    that an engine has got once, it learns another mode only when it happens to get it whole again.
+
+    Args:
+        modes: those of each folder that is not as it was in every build on record, as `history.folder_modes` has them.
+    """
+
+    def __init__(self, modes: Mapping[str, set[str]] = MappingProxyType({})) -> None:
+        self.modes = modes
         self._kept: dict[str, list[object]] = {}
         with suppress(OSError, ValueError):
             kept = json.loads((files.ROOT / DIGESTS).read_text())

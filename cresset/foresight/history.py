@@ -117,6 +117,15 @@ def parse(text: str) -> tuple[Build, ...]:
     return tuple(found)
 
 
+def folder_modes(builds: Sequence[Build]) -> dict[str, set[str]]:
+    """Return the modes that each folder of the host had when it was built with."""
+    modes: dict[str, set[str]] = {}
+    for name, mode in (item for build in builds for step in build.steps for item in step.files.items()):
+        if name.endswith("/"):
+            modes.setdefault(name, set()).add(mode)
+    return modes
+
+
 def append(build: Build) -> None:
     """Add a build. It is whole or not there; where it cannot be written, it is not kept."""
     with files.turn("history"), suppress(OSError):

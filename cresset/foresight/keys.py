@@ -228,7 +228,7 @@ class _Builder:
 
     def _workdir(self, state: _State, instruction: Instruction) -> tuple[_State, Step | None]:
         text = expand(instruction.text, dict(state.environment), instruction.escape)
-        folder = posixpath.normpath(posixpath.join(state.folder, text))
+        folder = f"/{clean(posixpath.join(state.folder, text))}"
         changes = self._used(state, instruction)
         state = replace(state, folder=folder).saying("WORKDIR", folder)
         if folder == "/":
@@ -288,7 +288,7 @@ class _Builder:
             key, files, found = place.take(word)
             if place.key.fine and place.key.fine == state.place.key.fine:
                 key = Key(fine=clean(word), coarse=clean(word), loose=clean(word))  # its own: by how it was made
-            path = posixpath.normpath(f"/{word}")
+            path = f"/{clean(word)}"
             taken.actions.append(posixpath.basename(path) or "/")
             taken.contents[path] = key
             taken.files |= files

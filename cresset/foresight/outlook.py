@@ -86,7 +86,7 @@ def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: 
         builder = f"{name}@{identity} {store}" if identity else used[-1] if used else ""
     builds = tuple(one for one in builds if one.builder == builder)
     arguments = {**resolved.service.arguments, **product.arguments}
-    memory = Memory()
+    memory = Memory(history.folder_modes(builds))
     given = {**build.get("additional_contexts", {}), **product.contexts}
     places = {name: _read_context(name, str(place), memory) for name, place in given.items()}
     named = [place.reference for place in places.values() if isinstance(place, Image)]

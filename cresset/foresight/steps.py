@@ -69,7 +69,7 @@ class Step:
         parent: the step before it, by index.
         sources: the last steps of the stages whose files it takes.
         changes: the variables that it is the first to see.
-        files: those of the host that it takes, each with a name for its content and mode.
+        files: those of the host that it takes, each with a name for its content and mode; folders with their modes.
         image: what the stage is built FROM, with a name for its layers; of the first step only.
     """
 
@@ -125,20 +125,22 @@ class Place:
         paths = match(tree, pattern)
         found: list[tuple[str, Tree]] = [(path, below(tree, path)) for path in paths]
         names = [posixpath.basename(path) if named else "" for path in paths]
-        fine = digest(*zip(names, (summarize(tree, path, exact=True) for path in paths), strict=True))
+        exact = [summarize(tree, path, exact=True) for path in paths]
+        fine = digest(*zip(names, exact, strict=True)) if all(exact) else ""
         coarse = digest(*zip(names, (summarize(tree, path, exact=False) for path in paths), strict=True))
         key = Key(fine=fine, coarse=coarse, loose=coarse if self.folder else UNKNOWN, shape="known")
         return key, _origins(found), found
 
 
 def _origins(found: Sequence[tuple[str, Tree]]) -> dict[str, str]:
-    """Return the files of the host with a name for the content of each; of very many, of all together."""
+    """Return the files of the host with a name for the content of each, of very many for all together; and folders."""
+    entries = {entry.origin: entry for _, tree in found for entry in tree.values() if entry.origin}
+    folders = {origin: f"{entry.mode:o}" for origin, entry in entries.items() if entry.kind == "folder"}
     files = {
-        entry.origin: digest(entry.digest, entry.mode, entry.owner)[:8]
-        for _, tree in found
-        for entry in tree.values()
-        if entry.kind != "folder" and entry.origin
+        origin: digest(entry.digest, entry.mode, entry.owner)[:8]
+        for origin, entry in entries.items()
+        if origin not in folders
     }
-    if len(files) <= _MANY:
-        return files
-    return {f"{posixpath.commonpath(files) or '.'}/": digest(*sorted(files.items()))[:8]}
+    if len(entries) <= _MANY:
+        return {**files, **folders}
+    return {posixpath.join(posixpath.commonpath(files or folders), "*"): digest(*sorted(files.items()))[:8]}

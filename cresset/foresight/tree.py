@@ -6,7 +6,7 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -20,7 +20,8 @@ class Entry:
         mode: its permissions.
         digest: of the content; of a link, where it leads.
         owner: as COPY --chown says it; empty for root.
-        origin: the path on the host that a person knows it by.
+        origin: the path on the host that a person knows it by; a folder's ends with a slash.
+        is_doubted: whether the engine may take it for what it was before.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Entry:
     digest: str = ""
     owner: str = ""
     origin: str = ""
+    is_doubted: bool = False
 
 
 # By path, without a slash at either end; the root is "".
@@ -61,16 +63,19 @@ def below(tree: Tree, path: str) -> dict[str, Entry]:
 
 
 def summarize(tree: Tree, path: str, *, exact: bool) -> str:
-    """Return a name for what is at a path and under it.
+    """Return a name for what is at a path and under it; an exact one is empty where anything of it is doubted.
 
     Args:
         tree: the files.
         path: where.
         exact: count the modes of folders too, which the engine sees or not, depending on what it has kept.
     """
+    found = sorted(below(tree, path).items())
+    if exact and any(entry.is_doubted for _, entry in found):
+        return ""
     rows = [
         (name, entry.kind, entry.mode if exact or entry.kind == "file" else 0, entry.digest, entry.owner)
-        for name, entry in sorted(below(tree, path).items())
+        for name, entry in found
         if exact or name or entry.kind != "folder"
     ]
     return digest(*rows)
@@ -150,9 +155,8 @@ def copied(
                 result.setdefault(spot, _FOLDER)
                 continue
             given = entry.mode if mode is None else mode
-            result[spot] = Entry(
-                kind=entry.kind, mode=given, digest=entry.digest, owner=owner or entry.owner, origin=entry.origin
-            )
+            doubted = entry.is_doubted and mode is None
+            result[spot] = replace(entry, mode=given, owner=owner or entry.owner, is_doubted=doubted)
     return result
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cresset import dockerfile
 from cresset.engine import Engine
-from cresset.foresight import explain, inputs, keys
+from cresset.foresight import explain, history, inputs, keys
 from cresset.foresight.context import DiskFolder, Memory
 from cresset.foresight.explain import Forecast
 from cresset.foresight.history import Build as Past
@@ -60,7 +60,8 @@ class Project:
     situations: list[Situation] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.context = self.folder / "context"
+        # What is called the same shares in the engine what it has got: others that build at this time would, too.
+        self.context = self.folder / f"context-{self.nonce.replace(' ', '-')}"
         files = {name: (self._own(text), 0o644) for name, text in self.recipe.files.items()}
         for folder, inside in self.recipe.folders.items():
             files |= {f"../{folder}/{name}": (self._own(text), 0o644) for name, text in inside.items()}
@@ -107,7 +108,7 @@ class Project:
 
     def foretell(self) -> Forecast:
         """Return what is foretold of a build of the folder as it is."""
-        memory = Memory()
+        memory = Memory(history.folder_modes(self.past))
         steps = keys.compute(
             Inputs(
                 recipe=dockerfile.parse(self.now.text),

@@ -10,6 +10,7 @@ import pytest
 from cresset import files
 from cresset.foresight import context
 from cresset.foresight.context import DiskFolder, Memory
+from cresset.foresight.tree import summarize
 
 
 @pytest.fixture
@@ -67,3 +68,13 @@ def test_a_large_file_is_read_once_and_again_after_an_edit(root: Path, monkeypat
     path.write_text("b")
     assert Memory().digest(path, status) == first  # it was not read
     assert Memory().digest(path, path.stat()) != first
+
+
+def test_a_folder_that_had_another_mode_is_doubted(root: Path) -> None:
+    """The engine learns the new mode when it gets the folder whole again, and nobody knows when that is."""
+    (root / "reqs").chmod(0o750)
+    known = [set[str](), {"750"}, {"750", "755"}, {"755"}]
+    trees = [DiskFolder(root, memory=Memory({"reqs/": modes})).find("reqs") for modes in known]
+    assert [tree["reqs"].is_doubted for tree in trees] == [False, False, True, True]
+    assert [bool(summarize(tree, "reqs", exact=True)) for tree in trees] == [True, True, False, False]
+    assert len({summarize(tree, "reqs", exact=False) for tree in trees}) == 1
