@@ -11,6 +11,7 @@ from cresset.foresight.steps import Step
 
 _UNSEEN = "not built before"
 _SHOWN = 3  # differences of one step that are named
+_COMPARED = 60  # builds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,20 +27,30 @@ class Cause:
     step: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Former:
+    """A step as an earlier build had it.
+
+    Attributes:
+        step: the step; None where that build has none in its place.
+        gone: one that was right before it and is no more.
+        build: the build.
+        differences: in what the step differs from it, in words.
+    """
+
+    step: Past | None
+    gone: Past | None
+    build: Build
+    differences: Sequence[str] = ()
+
+
 class Before:
-    """The steps as they were when each stage was last built."""
+    """What earlier builds had, to compare with."""
 
     def __init__(self, builds: Sequence[Build], target: str, choices: Mapping[str, str]) -> None:
-        self._stages: dict[str, list[Past]] = {}
-        self.texts: dict[str, Sequence[str]] = {}
-        self._pairs: dict[str, dict[int, Past]] = {}
-        self._gone: dict[str, dict[int, Past]] = {}
-        for build in builds:
-            stages: dict[str, list[Past]] = {}
-            for past in build.steps:
-                stages.setdefault(past.stage, []).append(past)
-            self._stages |= stages
-            self.texts |= build.texts
+        self._builds = builds[-_COMPARED:]
+        self._made = [{past.fine for past in build.steps} for build in self._builds]
+        self._aligned: dict[tuple[int, str], tuple[Mapping[int, Past], Mapping[int, Past]]] = {}
         last = next((build.choices for build in reversed(builds) if build.target == target), {})
         # What brings in stages that there were none of when this target was last built.
         self.chosen = ", ".join(
@@ -48,33 +59,57 @@ class Before:
             if last.get(name, value) != value
         )
 
-    def has(self, stage: str) -> bool:
-        """Return whether the stage was ever built."""
-        return stage in self._stages
+    def is_new(self, step: Step) -> bool:
+        """Return whether a build that came to its end had the step's stage, and no such step."""
+        return any(build.is_whole and any(past.stage == step.stage for past in build.steps) for build in self._builds)
 
-    def find(self, steps: Sequence[Step], index: int) -> Past | None:
-        """Return what a step was."""
+    def took(self, steps: Sequence[Step], index: int) -> float | None:
+        """Return the seconds that the step took in the last build that came to it; None where it was never executed."""
         step = steps[index]
-        self._align(steps, step.stage)
-        return self._pairs[step.stage].get(step.i)
+        for at in reversed(range(len(self._builds))):
+            if past := self._align(at, steps, step.stage)[0].get(step.i):
+                return past.seconds
+        return None
 
-    def gone(self, step: Step) -> Past | None:
-        """Return a step that was right before this one and is no more."""
-        return self._gone[step.stage].get(step.i)
+    def nearest(self, steps: Sequence[Step], index: int, texts: Mapping[str, Sequence[str]]) -> Former | None:
+        """Return the step as it was in the build that differs least: of the same step before, of the same sources.
 
-    def _align(self, steps: Sequence[Step], stage: str) -> None:
-        if stage in self._pairs:
-            return
-        new = [step for step in steps if step.stage == stage]
-        old = self._stages.get(stage, [])
-        pairs: dict[int, Past] = {}
-        gone: dict[int, Past] = {}
-        matcher = SequenceMatcher(a=[one.text for one in old], b=[one.text for one in new], autojunk=False)
-        for _, old_from, old_to, new_from, new_to in matcher.get_opcodes():
-            pairs |= {one.i: past for one, past in zip(new[new_from:new_to], old[old_from:old_to], strict=False)}
-            if new_from == new_to and new_to < len(new):
-                gone[new[new_to].i] = old[old_from]
-        self._pairs[stage], self._gone[stage] = pairs, gone
+        The last of several. A build that ended early has no say on what it did not come to.
+        """
+        step = steps[index]
+        below = {steps[index].key.fine for index in (step.parent, *step.sources) if index is not None}
+        best: tuple[tuple[int, int], Former] | None = None
+        for at in reversed(range(len(self._builds))):
+            pairs, gone = self._align(at, steps, step.stage)
+            if step.i in pairs:
+                build, past = self._builds[at], pairs[step.i]
+                found = Former(
+                    step=past,
+                    gone=gone.get(step.i),
+                    build=build,
+                    differences=_differences(step, past, gone.get(step.i), build.texts, texts),
+                )
+                rank = len(below - self._made[at]), len(found.differences)
+                if best is None or rank < best[0]:
+                    best = rank, found
+                if rank == (0, 1):
+                    break
+        return best[1] if best else None
+
+    def _align(self, at: int, steps: Sequence[Step], stage: str) -> tuple[Mapping[int, Past], Mapping[int, Past]]:
+        """Return the steps of a stage as a build had them, and those that were right before one and are no more."""
+        if (at, stage) not in self._aligned:
+            new = [step for step in steps if step.stage == stage]
+            old = [past for past in self._builds[at].steps if past.stage == stage]
+            pairs: dict[int, Past] = {}
+            gone: dict[int, Past] = {}
+            matcher = SequenceMatcher(a=[one.text for one in old], b=[one.text for one in new], autojunk=False)
+            for _, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+                pairs |= {one.i: past for one, past in zip(new[new_from:new_to], old[old_from:old_to], strict=False)}
+                if new_from == new_to and new_to < len(new):
+                    gone[new[new_to].i] = old[old_from]
+            self._aligned[at, stage] = pairs, gone
+        return self._aligned[at, stage]
 
 
 def find_cause(
@@ -88,7 +123,12 @@ def find_cause(
     step = steps[index]
     if step.parent is not None and (cause := causes[step.parent]):
         return cause
-    if words := _difference(step, before.find(steps, index), before, texts):
+    former = before.nearest(steps, index, texts)
+    if former and former.differences:
+        more = len(former.differences) - _SHOWN
+        words = ", ".join(former.differences[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        return Cause(words=words, step=index)
+    if former is None and (words := f"{step.file} line {step.line} is new" if before.is_new(step) else before.chosen):
         return Cause(words=words, step=index)
     for source in step.sources:
         if cause := causes[source]:
@@ -96,21 +136,20 @@ def find_cause(
     return Cause(words=_UNSEEN, step=index)
 
 
-def _difference(step: Step, former: Past | None, before: Before, texts: Mapping[str, Sequence[str]]) -> str:
-    """Say in what a step differs from what it was, empty if that cannot be seen."""
-    if former is None:
-        return f"{step.file} line {step.line} is new" if before.has(step.stage) else before.chosen or _UNSEEN
-    if step.image and former.image and step.image != former.image:
-        old, new = former.image[0], step.image[0]
-        return f"the base image {new} has moved" if old == new else f"base image {old} → {new}"
-    found = _differing_values(former.values, [seen(one.kind, one.name, one.value) for one in step.changes])
-    if former.text != step.text:
+def _differences(
+    step: Step, past: Past, gone: Past | None, before: Mapping[str, Sequence[str]], texts: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Say in what a step differs from what it was: nothing if that cannot be seen."""
+    if step.image and past.image and step.image != past.image:
+        old, new = past.image[0], step.image[0]
+        return [f"the base image {new} has moved" if old == new else f"base image {old} → {new}"]
+    found = _differing_values(past.values, [seen(one.kind, one.name, one.value) for one in step.changes])
+    if past.text != step.text:
         found.append(f"{step.file} line {step.line} edited")
-    found += _differing_files(former.files, step.files, before.texts, texts)
-    if not found and (gone := before.gone(step)):
+    found += _differing_files(past.files, step.files, before, texts)
+    if not found and gone:
         found = [f"{gone.keyword} that was at {step.file} line {gone.line} removed"]
-    more = len(found) - _SHOWN
-    return ", ".join(found[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return found
 
 
 def _differing_values(old: Sequence[Value], new: Sequence[Value]) -> list[str]:

@@ -65,8 +65,8 @@ class Forecast:
         return max(ends, default=0.0)
 
     def counts(self) -> dict[str, int]:
-        """Return how many steps are of each state."""
-        states = [verdict.state for verdict in self.verdicts]
+        """Return how many steps are of each state; of steps that are equal BuildKit makes one."""
+        states = [*{_name(verdict.step): verdict.state for verdict in self.verdicts}.values()]
         return {state: states.count(state) for state in ("CACHED", "REBUILD", "MAYBE")}
 
 
@@ -100,11 +100,11 @@ def foretell(
     before = Before(builds, target, choices or {})
     verdicts: list[Verdict] = []
     for index, step in enumerate(steps):
-        key, former = step.key, before.find(steps, index)
+        key = step.key
         # Where files of other stages are known that were not known then, or the reverse, only the rest compares.
         is_certain = is_complete and builds and key.coarse not in coarse and shapes.get(key.loose, set()) <= {key.shape}
         state: State = "CACHED" if key.fine in sure else "REBUILD" if is_certain else "MAYBE"
-        seconds = times.get(key.fine, former.seconds if former else None)
+        seconds = times[key.fine] if key.fine in times else before.took(steps, index)
         cause = None
         if state != "CACHED":
             cause = find_cause(steps, index, [one.cause for one in verdicts], before, texts or {})

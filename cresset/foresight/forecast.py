@@ -65,6 +65,8 @@ def taking(product: Product, outlook: Outlook | None) -> Product:
 
 
 def _describe(outlook: Outlook) -> list[str]:
+    if not outlook.builder and outlook.forecast.verdicts:
+        return [f"{outlook.name}: no engine answers, and no build by one at this address is on record"]
     taken = store.about(outlook.kept) if outlook.kept else ""
     return verdicts.describe(outlook.forecast, outlook.name, taken)
 
@@ -164,7 +166,7 @@ def _summarize(wrong: Sequence[str]) -> list[str]:
     lines = [f"Not as foretold: {line}" for line in wrong if not line.endswith(explain.CACHED_AFTER_ALL)]
     if cached := len(wrong) - len(lines):
         steps = "1 step was" if cached == 1 else f"{cached} steps were"
-        lines.append(f"{steps} in the cache that this checkout has not built: another one has")
+        lines.append(f"{steps} in the cache: of another checkout, or of a build that was interrupted")
     return lines
 
 

@@ -93,6 +93,11 @@ class Build:
     result: str = ""
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to its end: only then was what came compared with what was foretold."""
+        return self.wrong is not None
+
 
 def seen(kind: str, name: str, value: str) -> Value:
     """Return a variable as it may be written down."""

@@ -43,7 +43,8 @@ def draw(resolved: Configuration, engine: Engine, *, target: str, kind: str, by_
     if by_time and kind != "html":
         if last is None:
             raise CressetError(
-                f"no build of {resolved.service.name} that executed a step is on record", "run: invoke build-only"
+                f"no build of {resolved.service.name} that executed a step is on record",
+                "the next build that executes one is drawn",
             )
         return mermaid.write_gantt(last) if kind == "mermaid" else drawing.draw_timeline(last)
     outlook = build.foresee(resolved, engine, target=target)

@@ -67,6 +67,7 @@ def built(made: tuple[Step, ...], **seconds: float) -> Build:
         name="image",
         target="",
         steps=explain.came(explain.plan(forecast), executed),
+        wrong=(),
     )
 
 
@@ -301,6 +302,46 @@ def test_a_line_of_a_requirement_file_is_named() -> None:
     forecast = explain.foretell(steps(text, {name: "both"}), [past], texts={name: ("numpy", "einops")})
     assert forecast.pending[0].cause
     assert forecast.pending[0].cause.words == f"{name}: +einops -pandas"
+
+
+class TestWithWhatItIsCompared:
+    """With the build that differs least from this one, not simply with the last."""
+
+    TEXT = HEAD + "ARG A=1\nRUN a\nCOPY x /x\nRUN b"
+
+    @staticmethod
+    def causes(made: tuple[Step, ...], *builds: Build) -> list[str]:
+        forecast = explain.foretell(made, builds)
+        return list(dict.fromkeys(one.cause.words for one in forecast.pending if one.cause))
+
+    def test_what_a_failed_build_did_not_come_to_is_not_new(self) -> None:
+        whole = built(steps(self.TEXT, {"x": "1"}))
+        failed = built(steps(self.TEXT, {"x": "1"}, A="2"))
+        failed = replace(failed, steps=failed.steps[:1], wrong=None)
+        assert self.causes(steps(self.TEXT, {"x": "2"}), whole, failed) == ["x: changed"]
+        assert self.causes(steps(self.TEXT, {"x": "1"}, A="3"), whole, failed) == ["ARG A 2 → 3"]
+        assert self.causes(steps(self.TEXT, {"x": "1"}, A="2"), failed) == ["not built before"]
+
+    def test_what_only_one_build_had_is_no_cause(self) -> None:
+        usual, other = built(steps(self.TEXT, {"x": "1"})), built(steps(self.TEXT, {"x": "1"}, A="2"))
+        assert self.causes(steps(self.TEXT.replace("RUN a", "RUN c"), {"x": "1"}), usual, other) == [
+            "Dockerfile line 3 edited"
+        ]
+        assert self.causes(steps(self.TEXT, {"x": "2"}), usual, other) == ["x: changed"]
+
+    def test_what_was_edited_and_put_back_is_no_cause(self) -> None:
+        text, edited = HEAD + "COPY x /x", HEAD + "COPY --chmod=600 x /x"
+        usual, other = built(steps(text, {"x": "1"})), built(steps(edited, {"x": "1"}))
+        assert self.causes(steps(text, {"x": "2"}), usual, other) == ["x: changed"]
+
+    def test_a_line_that_was_added_is_new(self) -> None:
+        usual = built(steps(self.TEXT, {"x": "1"}))
+        assert self.causes(steps(f"{self.TEXT}\nRUN c", {"x": "1"}), usual) == ["Dockerfile line 6 is new"]
+
+
+def test_steps_that_are_equal_are_counted_once() -> None:
+    text = HEAD + "RUN a\nFROM debian AS two\nRUN a\nCOPY --from=one /x /y"
+    assert explain.foretell(steps(text), []).counts() == {"CACHED": 0, "REBUILD": 0, "MAYBE": 2}
 
 
 def test_very_many_files_are_one() -> None:

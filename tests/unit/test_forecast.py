@@ -108,7 +108,7 @@ def test_of_a_failed_build_what_came_to_a_result_is_remembered() -> None:
 
 def test_what_was_cached_after_all_is_one_line_and_counted() -> None:
     said = settle(outlook(), outcome())
-    assert said == "2 steps were in the cache that this checkout has not built: another one has\n"
+    assert said == "2 steps were in the cache: of another checkout, or of a build that was interrupted\n"
     assert len(history.read()[0].wrong or ()) == 2
 
 
@@ -150,6 +150,14 @@ def test_a_build_says_that_it_takes_from_the_store_where_it_says_anything(monkey
     assert announced(replace(cached, kept=kept), monkeypatch) == []
     assert announced(replace(cached, kept=kept, forecast=Forecast(verdicts=())), monkeypatch) == [said]
     assert announced(unknown, monkeypatch) == []
+
+
+def test_without_an_engine_nothing_is_said_of_what_its_builder_has() -> None:
+    screen = io.StringIO()
+    told = replace(outlook(state="MAYBE"), builder="")
+    told = replace(told, forecast=replace(told.forecast, is_known=False))
+    forecast.tell(told, console=Console(file=screen, width=200))
+    assert screen.getvalue() == "image: no engine answers, and no build by one at this address is on record\n"
 
 
 def vertex(i: int, *, cached: bool) -> dict[str, object]:
