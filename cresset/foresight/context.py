@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cresset import files
-from cresset.foresight.tree import Entry, Tree, clean, ignore_patterns, is_ignored, match
+from cresset.foresight.tree import Entry, Tree, clean, ignore_patterns, is_ignored, match, parents
 
 # What large files contained when they were last read, by their path and stat.
 DIGESTS = ".cresset/digests.json"
@@ -36,7 +36,7 @@ class DiskFolder:
 
     def __init__(self, root: Path, *, name: str = "", dockerfile: str = "Dockerfile", memory: Memory) -> None:
         self._root = root
-        self._name = name
+        self.name = name
         self._memory = memory
         own = root / f"{dockerfile}.dockerignore"
         text = ""
@@ -51,6 +51,30 @@ class DiskFolder:
             self._found[pattern] = self._find(clean(pattern))
         return self._found[pattern]
 
+    def sent(self) -> dict[str, int] | None:
+        """Return the modes of all folders that the engine is sent, in whole or in part; None where that is nothing."""
+        if not self._found:
+            return None
+        entries = {path: entry for found in self._found.values() for path, entry in found.items() if path}
+        above = {parent for path in entries for parent in parents(path)}
+        folders = {path for path, entry in entries.items() if entry.kind == "folder"}
+        modes = {path: mode for path in sorted(above | folders) if (mode := self._mode(path)) is not None}
+        return {"": self._began(entries), **modes}
+
+    @property
+    def _modes(self) -> Mapping[str, int]:
+        """The modes of the folders that the engine has; none where it has nothing of this one."""
+        return self._memory.modes.get(self.name, {})
+
+    def _mode(self, path: str) -> int | None:
+        with suppress(OSError):
+            return self._modes.get(path) or stat.S_IMODE((self._root / path).stat().st_mode)
+        return None
+
+    def _began(self, found: Mapping[str, Entry]) -> int:
+        """Return whether the engine had nothing but an empty folder first: only then does that folder itself count."""
+        return self._modes.get("", int(not found))
+
     def _find(self, pattern: str) -> Tree:
         # What stands before the first wildcard need not be searched for.
         head = pattern
@@ -58,6 +82,8 @@ class DiskFolder:
             head = posixpath.dirname(pattern[: wild.start()])
         found: dict[str, Entry] = {}
         self._walk(head, found, is_source=True)
+        if not pattern:
+            found[""] = Entry(kind="folder", mode=self._began(found))
         if wild:
             chosen = match(found, pattern)
             found = {
@@ -86,18 +112,13 @@ class DiskFolder:
                     self._walk(f"{path}/{child.name}".strip("/"), found)
             # An ignored folder is there if anything in it is not ignored.
             if path and (len(found) > before or not is_ignored(path, self._ignored)):
-                mode = stat.S_IMODE(status.st_mode)
-                origin = posixpath.join(self._name, path, "")
                 found[path] = Entry(
-                    kind="folder",
-                    mode=mode,
-                    origin=origin,
-                    is_doubted=not self._memory.modes.get(origin, set()) <= {f"{mode:o}"},
+                    kind="folder", mode=self._mode(path) or 0, origin=posixpath.join(self.name, path, "")
                 )
             return
         if is_ignored(path, self._ignored):
             return
-        origin = posixpath.join(self._name, path)
+        origin = posixpath.join(self.name, path)
         mode = stat.S_IMODE(status.st_mode)
         with suppress(OSError):
             if stat.S_ISLNK(status.st_mode):
@@ -121,16 +142,14 @@ class DiskFolder:
 
 
 class Memory:
-    """What is known of the host's folders from before.
-
-    What large files contained, so that each is read once, and the modes that folders had in earlier builds: of a folder
-    that an engine has got once, it learns another mode only when it happens to get it whole again.
+    """What is known of the host's folders from before: what large files contained, so that each is read once.
 
     Args:
-        modes: those of each folder that is not as it was in every build on record, as `history.folder_modes` has them.
+        modes: those of the folders that the engine has, by context. It keeps what it was sent and is sent what differs;
+            another mode of a folder that it has counts only after a build for which that folder was not sent.
     """
 
-    def __init__(self, modes: Mapping[str, set[str]] = MappingProxyType({})) -> None:
+    def __init__(self, modes: Mapping[str, Mapping[str, int]] = MappingProxyType({})) -> None:
         self.modes = modes
         self._kept: dict[str, list[object]] = {}
         with suppress(OSError, ValueError):

@@ -181,6 +181,7 @@ def plan(forecast: Forecast) -> tuple[Past, ...]:
             values=tuple(seen(one.kind, one.name, one.value) for one in step.changes),
             files=step.files,
             image=step.image,
+            writes=step.writes,
             seconds=verdict.seconds,
         )
         for verdict in forecast.verdicts

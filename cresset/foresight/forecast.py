@@ -108,6 +108,7 @@ def _plan(outlook: Outlook, name: str) -> Build:
         choices=outlook.choices,
         counts=forecast.counts() if forecast.is_known else {},
         images={name: asdict(image) for name, image in outlook.images.items() if not _has_secret(image)},
+        folders=outlook.folders,
     )
 
 

@@ -55,6 +55,7 @@ class Past:
     values: tuple[Value, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     image: tuple[str, str] | None = None
+    writes: tuple[str, ...] = ()
     seconds: float | None = None
     executed: bool = False
 
@@ -77,6 +78,7 @@ class Build:
         choices: the arguments that choose stages.
         result: the id of the image that it made; empty where it made none.
         images: those that it was built from, as `Image` in `keys` has them, where they hold no secret.
+        folders: the modes of the host's folders as the engine had them, by context.
     """
 
     record: str
@@ -92,6 +94,7 @@ class Build:
     choices: Mapping[str, str] = field(default_factory=dict)
     result: str = ""
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -122,13 +125,17 @@ def parse(text: str) -> tuple[Build, ...]:
     return tuple(found)
 
 
-def folder_modes(builds: Sequence[Build]) -> dict[str, set[str]]:
-    """Return the modes that each folder of the host had when it was built with."""
-    modes: dict[str, set[str]] = {}
-    for name, mode in (item for build in builds for step in build.steps for item in step.files.items()):
-        if name.endswith("/"):
-            modes.setdefault(name, set()).add(mode)
-    return modes
+def folder_modes(builds: Sequence[Build]) -> dict[str, Mapping[str, int]]:
+    """Return the modes of the folders that the engine has, by context: those that it was sent last.
+
+    What a step may write to it keeps for itself, and is sent all anew for the next build.
+    """
+    kept: dict[str, Mapping[str, int]] = {}
+    for build in builds:
+        kept |= build.folders
+        for name in {name for step in build.steps if step.executed for name in step.writes}:
+            kept.pop(name, None)
+    return kept
 
 
 def append(build: Build) -> None:
@@ -171,23 +178,27 @@ _FIELDS = (
     "choices",
     "result",
     "images",
+    "folders",
 )
 _BARE = ("stage", "i", "line", "keyword", "text", "fine", "coarse", "loose", "shape", "seconds", "executed")
 
 
 def _write(step: Past) -> list[object]:
-    return [*(getattr(step, name) for name in _BARE), step.values, step.files, step.image]
+    return [*(getattr(step, name) for name in _BARE), step.values, step.files, step.image, step.writes]
 
 
 def _read(row: Mapping[str, Any]) -> Build:
-    return Build(**{name: row[name] for name in _FIELDS}, steps=tuple(_read_step(step) for step in row["steps"]))
+    return Build(
+        **{name: row[name] for name in _FIELDS if name in row}, steps=tuple(_read_step(step) for step in row["steps"])
+    )
 
 
 def _read_step(row: Sequence[Any]) -> Past:
-    values, kept, image = row[len(_BARE) :]
+    values, kept, image, *rest = row[len(_BARE) :]
     return Past(
         **dict(zip(_BARE, row, strict=False)),
         values=tuple(map(Value._make, values)),
         files=dict(kept),
         image=tuple(image) if image else None,
+        writes=tuple(rest[0] if rest else ()),
     )

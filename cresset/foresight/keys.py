@@ -198,6 +198,7 @@ class _Builder:
         changes: tuple[Change, ...] = (),
         files: Mapping[str, str] | None = None,
         sources: tuple[int, ...] = (),
+        writes: tuple[str, ...] = (),
     ) -> tuple[_State, Step]:
         made = Step(
             stage="",
@@ -212,6 +213,7 @@ class _Builder:
             changes=changes,
             files=files or {},
             image=state.image,
+            writes=writes,
         )
         place = Place(key=key, last=len(self.steps))
         return replace(state, place=place, image=None), made
@@ -304,6 +306,7 @@ class _Builder:
         inputs: dict[str, list[Key]] = {}
         files: dict[str, str] = {}
         sources: list[int] = []
+        writes: list[str] = []
         for mount in mounts:
             kind = mount["type"]
             facts = {
@@ -326,6 +329,7 @@ class _Builder:
                 key, taken, _ = place.take(path, named=False)
                 files |= taken
                 sources += [place.last] if place.last is not None else []
+                writes += [mount.get("from", "")] if place.folder and "rw" in mount else []
                 if place.key.fine and place.key.fine == parent.fine:
                     facts["root"] = clean(path)
                 else:
@@ -345,7 +349,15 @@ class _Builder:
             parent = replace(parent, coarse=UNKNOWN, loose=UNKNOWN, shape="")
         # Of what is mounted from one place, the engine compares the contents and not where each goes.
         key = join("run", what, parent, [*inputs.values()])
-        after, made = self._step(state, instruction, key, changes=state.pending, files=files, sources=tuple(sources))
+        after, made = self._step(
+            state,
+            instruction,
+            key,
+            changes=state.pending,
+            files=files,
+            sources=tuple(sources),
+            writes=tuple(dict.fromkeys(writes)),
+        )
         return replace(after, pending=()), made
 
     def _find(self, stage: Stage, name: str, *, by_number: bool = False) -> Place:

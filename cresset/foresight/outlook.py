@@ -26,7 +26,7 @@ from cresset.foresight.store import Kept
 from cresset.foresight.tree import Folder
 
 _IMAGE = "docker-image://"
-_MANY = 400  # lines of a requirement file that are remembered
+_MANY = 400  # lines of a requirement file, or folders of a context, that are remembered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class Outlook:
         texts: the requirement files as they are.
         choices: the arguments that choose stages.
         images: what it is built from.
+        folders: the modes of the host's folders as the engine has them after it, by context.
         shelf: the store's name for what this build compiles; empty where that is nothing.
         kept: the image of that name, where there is one and it is taken.
         contexts: what it takes the place of.
@@ -56,6 +57,7 @@ class Outlook:
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Image] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     shelf: str = ""
     kept: Kept | None = None
     contexts: Mapping[str, str] = field(default_factory=dict)
@@ -99,11 +101,12 @@ def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: 
         name: images.get(place.reference, place) if isinstance(place, Image) else place
         for name, place in places.items()
     }
+    context = DiskFolder(Path(build["context"]), dockerfile=resolved.service.dockerfile, memory=memory)
     everything = Inputs(
         recipe=resolved.recipe,
         target=product.target,
         arguments=arguments,
-        context=DiskFolder(Path(build["context"]), dockerfile=resolved.service.dockerfile, memory=memory),
+        context=context,
         contexts=contexts,
         images=images,
         platform=inputs.platform_of(platform.machine()),
@@ -130,6 +133,7 @@ def look(resolved: Configuration, product: Product, engine: Engine, *, quickly: 
         texts=texts,
         choices=choices,
         images=images,
+        folders=_sent(context, *contexts.values()),
         shelf=shelf,
         kept=kept,
         contexts={name: f"{_IMAGE}{image.reference}" for name, image in replaced.items()},
@@ -171,6 +175,12 @@ def _read_context(name: str, place: str, memory: Memory) -> Folder | Image:
     if "://" in place or not path.is_dir():
         return Image(reference=place)
     return DiskFolder(path, name=name, memory=memory)
+
+
+def _sent(*contexts: Folder | Image) -> dict[str, Mapping[str, int]]:
+    """Return the modes of the folders that the engine is sent, by context; of very many none, so that none is known."""
+    read = {one.name: one.sent() for one in contexts if isinstance(one, DiskFolder)}
+    return {name: modes if len(modes) <= _MANY else {} for name, modes in read.items() if modes is not None}
 
 
 def _find_images(

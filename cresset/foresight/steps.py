@@ -71,6 +71,7 @@ class Step:
         changes: the variables that it is the first to see.
         files: those of the host that it takes, each with a name for its content and mode; folders with their modes.
         image: what the stage is built FROM, with a name for its layers; of the first step only.
+        writes: the host's folders that it may write to, by context.
     """
 
     stage: str
@@ -86,6 +87,7 @@ class Step:
     changes: tuple[Change, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     image: tuple[str, str] | None = None
+    writes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -125,8 +127,7 @@ class Place:
         paths = match(tree, pattern)
         found: list[tuple[str, Tree]] = [(path, below(tree, path)) for path in paths]
         names = [posixpath.basename(path) if named else "" for path in paths]
-        exact = [summarize(tree, path, exact=True) for path in paths]
-        fine = digest(*zip(names, exact, strict=True)) if all(exact) else ""
+        fine = digest(*zip(names, (summarize(tree, path, exact=True) for path in paths), strict=True))
         coarse = digest(*zip(names, (summarize(tree, path, exact=False) for path in paths), strict=True))
         key = Key(fine=fine, coarse=coarse, loose=coarse if self.folder else UNKNOWN, shape="known")
         return key, _origins(found), found

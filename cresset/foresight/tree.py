@@ -21,7 +21,6 @@ class Entry:
         digest: of the content; of a link, where it leads.
         owner: as COPY --chown says it; empty for root.
         origin: the path on the host that a person knows it by; a folder's ends with a slash.
-        is_doubted: whether the engine may take it for what it was before.
     """
 
     kind: str
@@ -29,7 +28,6 @@ class Entry:
     digest: str = ""
     owner: str = ""
     origin: str = ""
-    is_doubted: bool = False
 
 
 # By path, without a slash at either end; the root is "".
@@ -63,19 +61,16 @@ def below(tree: Tree, path: str) -> dict[str, Entry]:
 
 
 def summarize(tree: Tree, path: str, *, exact: bool) -> str:
-    """Return a name for what is at a path and under it; an exact one is empty where anything of it is doubted.
+    """Return a name for what is at a path and under it.
 
     Args:
         tree: the files.
         path: where.
         exact: count the modes of folders too, which the engine sees or not, depending on what it has kept.
     """
-    found = sorted(below(tree, path).items())
-    if exact and any(entry.is_doubted for _, entry in found):
-        return ""
     rows = [
         (name, entry.kind, entry.mode if exact or entry.kind == "file" else 0, entry.digest, entry.owner)
-        for name, entry in found
+        for name, entry in sorted(below(tree, path).items())
         if exact or name or entry.kind != "folder"
     ]
     return digest(*rows)
@@ -143,7 +138,7 @@ def copied(
         if is_file and place not in result and not target.endswith("/") and len(sources) == 1 and place:
             into = False
         head = f"{place}/{posixpath.basename(path)}".strip("/") if is_file and into else place
-        for parent in _parents(head):
+        for parent in parents(head):
             if result.setdefault(parent, _FOLDER).kind != "folder":
                 return None
         for name, entry in found.items():
@@ -152,11 +147,11 @@ def copied(
             if former is not None and former.kind != entry.kind:
                 return None
             if entry.kind == "folder" and not name:
-                result.setdefault(spot, _FOLDER)
+                if spot:
+                    result.setdefault(spot, _FOLDER)
                 continue
             given = entry.mode if mode is None else mode
-            doubted = entry.is_doubted and mode is None
-            result[spot] = replace(entry, mode=given, owner=owner or entry.owner, is_doubted=doubted)
+            result[spot] = replace(entry, mode=given, owner=owner or entry.owner)
     return result
 
 
@@ -166,12 +161,13 @@ _FOLDER = Entry(kind="folder", mode=0o755)
 def with_folder(tree: Tree, path: str, owner: str) -> dict[str, Entry]:
     """Return a tree after a WORKDIR."""
     result = dict(tree)
-    for parent in [*_parents(path), path]:
+    for parent in [*parents(path), path]:
         result.setdefault(parent, Entry(kind="folder", mode=0o755, owner=owner))
     return result
 
 
-def _parents(path: str) -> list[str]:
+def parents(path: str) -> list[str]:
+    """Return the folders that a path is in, without the root."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[: length + 1]) for length in range(len(parts))]
 

@@ -58,6 +58,7 @@ class Project:
     chance: random.Random
     past: list[Past] = field(default_factory=list)
     situations: list[Situation] = field(default_factory=list)
+    sent: dict[str, dict[str, int]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         # What is called the same shares in the engine what it has got: others that build at this time would, too.
@@ -109,19 +110,20 @@ class Project:
     def foretell(self) -> Forecast:
         """Return what is foretold of a build of the folder as it is."""
         memory = Memory(history.folder_modes(self.past))
+        context = DiskFolder(self.context, memory=memory)
+        named = {name: DiskFolder(self.folder / name, name=name, memory=memory) for name in self.recipe.folders}
         steps = keys.compute(
             Inputs(
                 recipe=dockerfile.parse(self.now.text),
                 target=self.now.target,
                 arguments=self.arguments(),
-                context=DiskFolder(self.context, memory=memory),
-                contexts={
-                    name: DiskFolder(self.folder / name, name=name, memory=memory) for name in self.recipe.folders
-                },
+                context=context,
+                contexts=named,
                 images={self.base.reference: self.base},
                 platform=inputs.platform_of(os.uname().machine),
             )
         )
+        self.sent = {one.name: sent for one in (context, *named.values()) if (sent := one.sent()) is not None}
         return explain.foretell(steps, self.past)
 
     def build(self, forecast: Forecast) -> tuple[dict[tuple[str, int], float], str]:
@@ -154,6 +156,7 @@ class Project:
                 address="",
                 name="",
                 target=self.now.target,
+                folders=self.sent,
                 steps=explain.came(explain.plan(forecast), executed, ended if done.returncode else None),
             )
         )

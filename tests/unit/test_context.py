@@ -25,7 +25,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(root: Path, pattern: str) -> list[str]:
-    return sorted(DiskFolder(root, memory=Memory()).find(pattern))
+    return sorted(path for path in DiskFolder(root, memory=Memory()).find(pattern) if path)
 
 
 def test_a_folder_is_read_with_its_empty_folders(root: Path) -> None:
@@ -70,11 +70,27 @@ def test_a_large_file_is_read_once_and_again_after_an_edit(root: Path, monkeypat
     assert Memory().digest(path, path.stat()) != first
 
 
-def test_a_folder_that_had_another_mode_is_doubted(root: Path) -> None:
-    """The engine learns the new mode when it gets the folder whole again, and nobody knows when that is."""
+def test_a_folder_that_the_engine_has_keeps_its_mode_there(root: Path) -> None:
+    """It is sent what differs, and a folder's mode is not among that."""
     (root / "reqs").chmod(0o750)
-    known = [set[str](), {"750"}, {"750", "755"}, {"755"}]
-    trees = [DiskFolder(root, memory=Memory({"reqs/": modes})).find("reqs") for modes in known]
-    assert [tree["reqs"].is_doubted for tree in trees] == [False, False, True, True]
-    assert [bool(summarize(tree, "reqs", exact=True)) for tree in trees] == [True, True, False, False]
-    assert len({summarize(tree, "reqs", exact=False) for tree in trees}) == 1
+    first = DiskFolder(root, memory=Memory())
+    assert first.sent() is None
+    first.find("reqs/deep")
+    assert first.sent() == {"": 0, "reqs": 0o750, "reqs/deep": (root / "reqs/deep").stat().st_mode & 0o777}
+    (root / "reqs").chmod(0o700)
+    (root / "reqs/deep").chmod(0o700)
+    then = DiskFolder(root, memory=Memory({"": {"reqs": 0o750}}))
+    assert then.find("reqs")["reqs"].mode == 0o750
+    assert then.find("reqs")["reqs/deep"].mode == 0o700
+    assert then.sent() == {"": 0, "reqs": 0o750, "reqs/deep": 0o700}
+
+
+def test_a_context_that_was_empty_at_first_counts_as_another(tmp_path: Path) -> None:
+    def whole(**modes: int) -> str:
+        folder = DiskFolder(tmp_path, memory=Memory({"": modes} if modes else {}))
+        return summarize(folder.find("/"), "", exact=True)
+
+    empty = whole()
+    (tmp_path / "file").touch()
+    assert len({empty, whole(), whole(**{"": 1})}) == 3
+    assert whole() == whole(**{"": 0})

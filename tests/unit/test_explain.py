@@ -339,6 +339,16 @@ class TestWithWhatItIsCompared:
         assert self.causes(steps(f"{self.TEXT}\nRUN c", {"x": "1"}), usual) == ["Dockerfile line 6 is new"]
 
 
+def test_what_a_step_may_have_written_to_is_sent_anew() -> None:
+    text = HEAD + "RUN --mount=target=/mnt,rw true\nRUN --mount=from=house,target=/mnt true"
+    past = replace(built(steps(text, contexts={"house": Files({})})), folders={"": {"a": 0o700}, "house": {"b": 0o700}})
+    assert history.folder_modes([past]) == {"house": {"b": 0o700}}
+    (again,) = history.parse(history.dump(past))
+    assert (again.steps, again.folders) == (past.steps, past.folders)
+    cached = replace(past, steps=tuple(replace(step, executed=False) for step in past.steps))
+    assert history.folder_modes([past, cached]) == past.folders
+
+
 def test_steps_that_are_equal_are_counted_once() -> None:
     text = HEAD + "RUN a\nFROM debian AS two\nRUN a\nCOPY --from=one /x /y"
     assert explain.foretell(steps(text), []).counts() == {"CACHED": 0, "REBUILD": 0, "MAYBE": 2}
