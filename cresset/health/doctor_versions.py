@@ -118,27 +118,28 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
     compiled, is_known = combination.compiled_for(facts.tables, values, machine=facts.docker.machine)
     cuda = values["CUDA_VERSION"]
     what = f"the official wheel for CUDA {cuda}" if is_wheel else "CCA"
-    lacking = [gpu for gpu in gpus if _lacks(facts, cuda, compiled, gpu.capability)]
+    has = _range(facts, cuda, compiled)
+    lacking = [gpu for gpu in gpus if not combination.has_code(facts.tables, cuda, compiled, gpu.capability)]
     for gpu in lacking:
-        is_sure = is_known or combination.is_dropped(facts.tables, cuda, gpu.capability)
+        is_sure = bool(compiled and is_known) or combination.is_dropped(facts.tables, cuda, gpu.capability)
         is_hopeless = len(lacking) == len(gpus) and (starts or is_wheel) and is_sure
         severity: Severity = "error" if is_hopeless else "warning"
         yield Finding(
             check=check,
             severity=severity,
-            message=f"GPU {gpu.index} ({gpu.name}, {gpu.capability}): {what} is for {compiled or 'newer ones'}",
+            message=f"GPU {gpu.index} ({gpu.name}, {gpu.capability}): {what} is for {has}",
             hint="let the tables choose: invoke env --update --torch VERSION; or compile: --set BUILD_MODE=include"
             if is_wheel
             else f"add {gpu.capability} to CCA, unless the image is for other GPUs",
         )
     wanted = [item.removesuffix("+PTX") for item in combination.capabilities(values["CCA"])] if is_wheel else []
     named = [one for one in wanted if one not in {gpu.capability for gpu in gpus}]
-    unserved = [one for one in named if _lacks(facts, cuda, compiled, one)]
+    unserved = [one for one in named if not combination.has_code(facts.tables, cuda, compiled, one)]
     if unserved:
         yield Finding(
             check=check,
             severity="warning",
-            message=f"CCA names {' '.join(unserved)}, and {what} is for {compiled or 'newer ones'}",
+            message=f"CCA names {' '.join(unserved)}, and {what} is for {has}",
             hint="let the tables choose: invoke env --update --torch VERSION --cca CCA; or compile",
         )
     if gpus and not lacking:
@@ -155,10 +156,11 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
         )
 
 
-def _lacks(facts: Facts, cuda: str, compiled: str, capability: str) -> bool:
-    """Return whether it is known that there is no code for a compute capability."""
-    unlike = bool(compiled) and not combination.covers(compiled, capability)
-    return unlike or combination.is_dropped(facts.tables, cuda, capability)
+def _range(facts: Facts, cuda: str, compiled: str) -> str:
+    """Return what a PyTorch has code for, or what its CUDA compiles for where that is not known."""
+    toolkit = facts.tables.toolkit(cuda)
+    within = f"no other than CUDA {cuda} compiles for, {' to '.join(toolkit['cca'])}" if toolkit else "others"
+    return compiled or within
 
 
 def visible(gpus: Sequence[Gpu], chosen: str) -> list[Gpu]:

@@ -288,9 +288,7 @@ def _serves(tables: Tables, around: Surroundings, values: Mapping[str, str], cud
         return not _is_bad(tables, values, "toolkit-arch")
     compiled, _ = combination.compiled_for(tables, values, machine=around.machine)
     bare = [item.removesuffix("+PTX") for item in combination.capabilities(wanted)]
-    if not compiled:
-        return not any(combination.is_dropped(tables, cuda, item) for item in bare)
-    return all(combination.covers(compiled, item) for item in bare)
+    return all(combination.has_code(tables, cuda, compiled, item) for item in bare)
 
 
 def _is_bad(tables: Tables, values: Mapping[str, str], check: str) -> bool:

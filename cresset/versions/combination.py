@@ -108,10 +108,40 @@ def compiled_for(tables: Tables, values: Mapping[str, str], *, machine: str) -> 
     return " ".join(row.get(machine, ())), is_confirmed(row, machine)
 
 
+def has_code(tables: Tables, cuda: str, compiled: str, capability: str) -> bool:
+    """Return whether a PyTorch can have code for a GPU of a compute capability, as far as is known.
+
+    Args:
+        tables: for what the CUDA compiles for, which bounds what nobody knows.
+        cuda: what it was compiled with.
+        compiled: what it was compiled for, as CCA is written; empty where nobody knows.
+        capability: the GPU's.
+    """
+    if not compiled:
+        return not is_beyond(tables, cuda, capability)
+    return covers(compiled, capability) and not is_dropped(tables, cuda, capability)
+
+
 def is_dropped(tables: Tables, cuda: str, capability: str) -> bool:
     """Return whether a CUDA is known to compile no more for a compute capability."""
     toolkit = tables.toolkit(cuda)
     return bool(toolkit) and number(capability) < number(toolkit["cca"][0])  # type: ignore[index] # looked at
+
+
+def is_beyond(tables: Tables, cuda: str, capability: str) -> bool:
+    """Return whether a CUDA is known to compile nothing, PTX aside, that runs on a GPU of a compute capability."""
+    toolkit = tables.toolkit(cuda)
+    if not toolkit:
+        return False
+    low, high = toolkit["cca"]
+    since = {row["cca"]: Version(row["cuda"]) for row in tables.rows["toolkits.added"] if "a" not in row["cca"]}
+    known = {low, high, *since, *(row["cca"] for row in tables.rows["gpus"])}
+    return not any(
+        number(low) <= number(one) <= number(high)
+        and since.get(one, minor(cuda)) <= minor(cuda)
+        and covers(one, capability)
+        for one in known
+    )
 
 
 def _of_release(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:

@@ -101,8 +101,7 @@ def is_for(tables: Tables, torch: str, cuda: str, gpus: Sequence[Gpu], machine: 
     compiled = " ".join((tables.wheel_architectures(torch, cuda) or {}).get(machine, ()))
     return any(
         _is_driven(tables, gpu.driver, cuda)
-        and not (gpu.capability and combination.is_dropped(tables, cuda, gpu.capability))
-        and (not compiled or not gpu.capability or combination.covers(compiled, gpu.capability))
+        and (not gpu.capability or combination.has_code(tables, cuda, compiled, gpu.capability))
         for gpu in gpus
     )
 

@@ -204,11 +204,17 @@ def test_a_gpu_that_the_named_cuda_has_no_code_for_is_refused() -> None:
 
 def test_what_the_tables_lack_is_no_claim() -> None:
     around = Surroundings(values=settings({}))
-    found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch="2.6", cca="12.0"), around)}
+    found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch="2.6", cca="8.6"), around)}
     assert "as far as is known" in found["CUDA_VERSION"]
     found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch="2.14", cca="12.0"), around)}
     assert "as far as is known" not in found["CUDA_VERSION"]
     assert found["CUDA_VERSION"].endswith("; it needs driver 580 or newer")
+
+
+@pytest.mark.parametrize(("torch", "capability"), [("2.6", "12.0"), ("2.4", "12.0"), ("2.6", "13.7"), ("2.4", "10.0")])
+def test_a_wheel_of_unknown_code_has_none_that_its_cuda_cannot_compile(torch: str, capability: str) -> None:
+    with pytest.raises(CressetError, match=f"no CUDA that has official wheels serves {capability}"):
+        choose(Wish(torch=torch, cca=capability))
 
 
 def test_what_can_be_compiled_by_no_cuda_is_refused() -> None:

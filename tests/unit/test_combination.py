@@ -118,6 +118,26 @@ def test_code_runs_on_the_same_major_and_no_lower_minor_and_ptx_on_what_is_newer
     assert combination.covers(compiled, gpu) == runs
 
 
+@pytest.mark.parametrize(
+    ("cuda", "gpu", "is_out"),
+    [
+        ("12.6.3", "12.0", True),
+        ("12.8.1", "12.0", False),
+        ("12.8.1", "12.1", False),  # code for 12.0 runs there
+        ("12.8.1", "11.0", True),
+        ("12.6.3", "5.2", False),
+        ("12.6.3", "3.7", True),
+        ("11.0.3", "8.6", False),
+        ("11.7.1", "9.0", True),
+        ("12.6.3", "9.0", False),
+        ("13.0.3", "13.7", True),
+        ("14.0.0", "13.7", False),  # nobody knows that CUDA
+    ],
+)
+def test_what_no_code_of_a_cuda_can_run_on(cuda: str, gpu: str, *, is_out: bool) -> None:
+    assert combination.is_beyond(TABLES, cuda, gpu) == is_out
+
+
 def test_ones_own_rows_add() -> None:
     tables = compat.read(TEXT, OWN)
     values = {"PYTORCH_VERSION_TAG": "2.99.0", "TORCHVISION_VERSION_TAG": "0.99.0", "CUDA_VERSION": "14.0.1"}

@@ -81,6 +81,22 @@ ROWS: tuple[Row, ...] = (
     ("wheel-arch", {}, {}, {"gpus": (gpu("6.1"),)}, "error", "6.1"),
     ("wheel-arch", {}, {}, {"gpus": (gpu("6.1"), gpu("8.6", index=1))}, "warning", "GPU 0"),
     ("wheel-arch", {"CCA": "6.1 9.0"}, {}, {}, "warning", "CCA names 6.1"),
+    (
+        "wheel-arch",
+        {"PYTORCH_VERSION_TAG": "v2.6.0", "CUDA_VERSION": "12.6.3"},
+        {},
+        {"gpus": (gpu("12.0"),)},
+        "warning",  # PTX may be there, and nobody says so
+        "is for no other than CUDA 12.6.3 compiles for, 5.0 to 9.0",
+    ),
+    (
+        "wheel-arch",
+        {"PYTORCH_VERSION_TAG": "v2.6.0", "CUDA_VERSION": "12.6.3", "CCA": "12.0"},
+        {},
+        {},
+        "warning",
+        "CCA names 12.0",
+    ),
     ("wheel-arch", {"GPUS": "1"}, {}, {"gpus": (gpu("6.1"), gpu("8.6", index=1))}, "ok", "8.6"),
     ("wheel-arch", {}, {"machine": "aarch64"}, {"gpus": (gpu("11.0"),)}, "ok", "11.0"),
     ("wheel-arch", {"PYTORCH_INDEX_URL": "https://x.example"}, {}, {"gpus": (gpu("8.6"),)}, "info", "not in the"),

@@ -84,6 +84,7 @@ def test_another_host_is_judged_by_its_driver_alone(monkeypatch: pytest.MonkeyPa
         # Nobody says what it was compiled for, but no CUDA 13 compiles for that.
         ("2.15.0", "13.0", "6.1", "580.65.06", False),
         ("2.15.0", "13.0", "8.6", "580.65.06", True),
+        ("2.6.0", "12.6", "12.0", "580.65.06", False),
         # A driver that is too old to say what its GPU is.
         ("2.7.0", "11.8", "", "450.80.02", True),
         # Before CUDA 11 every minor version has its own oldest driver.
