@@ -21,6 +21,12 @@ from cresset.versions import availability, choice, gate, knowledge
 from cresset.versions.wish import Wish
 
 _NOTHING = Wish()
+# What the tables know something of, when it is set one by one.
+_JUDGED = {
+    *("PYTORCH_VERSION_TAG", "TORCHVISION_VERSION_TAG", "TORCHAUDIO_VERSION_TAG", "TORCHTEXT_VERSION_TAG"),
+    *("CUDA_VERSION", "CUDNN_VERSION", "LINUX_DISTRO", "DISTRO_VERSION", "BUILD_IMAGE", "TRAIN_IMAGE"),
+    *("PYTHON_VERSION", "CCA", "BUILD_MODE", "USE_CUDA"),
+}
 
 
 def ensure_env(request: Request, *, console: Console) -> None:
@@ -110,8 +116,11 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     if versions:
         _, too_old = env_file.choose_cuda(gpus, replace(settled.values["CUDA_VERSION"], source=availability.CHOSEN))
     found, none_found = availability.choose_wheels(settled, facts)
+    doubts = []
     if versions:
         none_found = gate.after_choice(_settle(request, service, [*cuda, *versions, *found], wish), facts) or none_found
+    elif _JUDGED & request.overrides.keys():
+        doubts = gate.doubts(_settle(request, service, [*cuda, *found], wish), facts)
     said = [one for one in _said(resolved, request, os.environ) if one.name not in wish.settings]
     capabilities = env_file.capability_choices(gpus)
     choices = {one.name: one for one in (*usable, *system, *cuda, *capabilities, *versions, *found, *said)}
@@ -127,7 +136,7 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
             text = env_file.record(text, choices[name])
     else:
         text = env_file.compose_text(choices.values(), defaults)
-    notes = [f"Warning: {warning}" for warning in (too_old, none_found) if warning]
+    notes = [f"Warning: {warning}" for warning in (too_old, none_found, *doubts) if warning]
     notes += _notes(facts)
     notes += [f"Not used: {odd.name} = {mask(odd.value)} ({odd.reason})." for odd in unusable]
     return _Proposal(text=text, choices=choices, asked=asked, gpus=facts.gpus, notes=notes)

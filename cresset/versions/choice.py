@@ -183,23 +183,26 @@ def _cuda(
     tables: Tables, wish: Wish, around: Surroundings, values: Mapping[str, str], release: Mapping[str, Any] | None
 ) -> tuple[str, str]:
     """Return the CUDA and why it is that; no reason where it stays what it is."""
-    if wish.cuda:
-        cuda, reason = _named_cuda(tables, wish.cuda)
-        if wish.cca and not _serves(tables, around, values, cuda, wish.cca):
+    asked = _asked(wish, around, values)
+    if wish.cuda or "CUDA_VERSION" in around.given:
+        cuda, reason = _named_cuda(tables, wish.cuda) if wish.cuda else (values["CUDA_VERSION"], "")
+        if asked and not _serves(tables, around, values, cuda, asked):
             is_wheel = values["BUILD_MODE"] == "exclude"
             what = f"the official wheel for CUDA {minor(cuda)} has" if is_wheel else f"CUDA {cuda} can compile"
-            ways = "another --cuda or --torch, or compile: --set BUILD_MODE=include" if is_wheel else "another --cuda"
-            raise CressetError(f"--cca: {what} no code for {wish.cca}", f"choose {ways}")
-        return cuda, reason + _driver(around, cuda)
-    if "CUDA_VERSION" in around.given or release is None:
+            other = "another --cuda" if wish.cuda else "another CUDA_VERSION"
+            ways = f"{other} or --torch, or compile: --set BUILD_MODE=include" if is_wheel else other
+            raise CressetError(f"{'--cca' if wish.cca else 'CCA'}: {what} no code for {asked}", f"choose {ways}")
+        return cuda, reason and reason + _driver(around, cuda)
+    if release is None:
         return values["CUDA_VERSION"], ""
     candidates = _candidates(tables, values, release)
     what = "has official wheels" if values["BUILD_MODE"] == "exclude" else f"compiles PyTorch {release['torch']}"
-    firm = list(_firm_limits(tables, wish, around, values))
+    firm = list(_firm_limits(tables, asked, wish.driver, around, values))
     allowed = [cuda for cuda in candidates if all(is_met(cuda) for _, is_met in firm)]
     if not allowed:
         is_of_system = "DISTRO_VERSION" in around.given
-        ways = "--torch, --cca or DISTRO_VERSION" if is_of_system else "--torch or --cca"
+        gpus = "--cca" if wish.cca or not asked else f"--cca (CCA is {asked})"
+        ways = f"--torch, DISTRO_VERSION or {gpus}" if is_of_system else f"--torch or {gpus}"
         raise CressetError(
             f"no CUDA that {what} {' and '.join(words for words, _ in firm)}",
             f"choose another {ways}, or compile: --set BUILD_MODE=include"
@@ -207,7 +210,7 @@ def _cuda(
             else f"choose another {ways}: invoke versions",
         )
     # Whoever names compute capabilities means other GPUs than these, or these.
-    soft = list(_host_limits(tables, around, values, is_for_others=bool(wish.cca)))
+    soft = list(_host_limits(tables, around, values, is_for_others=bool(asked)))
     fitting = [cuda for cuda in allowed if all(is_met(cuda) for _, is_met in soft)]
     # Where this host can run none of them, the image may be for another one; doctor says so.
     limits = [*firm, *(soft if fitting else ())]
@@ -256,13 +259,25 @@ def _candidates(tables: Tables, values: Mapping[str, str], release: Mapping[str,
 _Limit = tuple[str, Callable[[str], bool]]
 
 
-def _firm_limits(tables: Tables, wish: Wish, around: Surroundings, values: Mapping[str, str]) -> Iterator[_Limit]:
+def _asked(wish: Wish, around: Surroundings, values: Mapping[str, str]) -> str:
+    """Return the compute capabilities that a person asked for, now or in `.env`; what is just this host's is not."""
+    own = " ".join(_capabilities(around))
+    is_asked = "CCA" in around.given or values["BUILD_MODE"] == "include" or values["CCA"] != own
+    return wish.cca or (values["CCA"] if is_asked else "")
+
+
+def _capabilities(around: Surroundings) -> list[str]:
+    return sorted({gpu.capability for gpu in around.gpus if gpu.capability}, key=Version)
+
+
+def _firm_limits(
+    tables: Tables, asked: str, driver: str, around: Surroundings, values: Mapping[str, str]
+) -> Iterator[_Limit]:
     """Yield what a person asked for, each in words and as a test of a CUDA."""
-    is_asked = "CCA" in around.given or values["BUILD_MODE"] == "include"
-    if wanted := wish.cca or (values["CCA"] if is_asked else ""):
-        yield f"serves {wanted}", lambda cuda: _serves(tables, around, values, cuda, wanted)
-    if wish.driver:
-        yield f"runs with driver {wish.driver}", lambda cuda: hardware.serves(wish.driver, cuda)
+    if asked:
+        yield f"serves {asked}", lambda cuda: _serves(tables, around, values, cuda, asked)
+    if driver:
+        yield f"runs with driver {driver}", lambda cuda: hardware.serves(driver, cuda)
     if "DISTRO_VERSION" in around.given:
         system = values["LINUX_DISTRO"] + values["DISTRO_VERSION"]
         yield f"has an image for {system}", lambda cuda: system in (bases.row_of(tables, cuda) or {}).get("systems", ())
@@ -275,9 +290,8 @@ def _host_limits(
     if around.gpus and hardware.is_readable(around.gpus[0].driver):
         driver = around.gpus[0].driver  # one host has one driver
         yield f"driver {driver} runs", lambda cuda: hardware.serves(driver, cuda)
-    found = sorted({gpu.capability for gpu in around.gpus if gpu.capability}, key=Version)
-    if found and not is_for_others:
-        own = " ".join(found)
+    own = " ".join(_capabilities(around))
+    if own and not is_for_others:
         yield f"serves this host's {own}", lambda cuda: _serves(tables, around, values, cuda, own)
 
 

@@ -46,6 +46,18 @@ def after_choice(settled: Configuration, facts: Host) -> str:
     return next((f"{one.message}; nothing says what goes with it" for one in judged if one.check == "torch"), "")
 
 
+def doubts(settled: Configuration, facts: Host) -> list[str]:
+    """Return what is known to fail of settings that were set one by one, and which GPUs of CCA they do not serve."""
+    if not settled.has_torch_by_tag:
+        return []
+    tables = knowledge.tables()
+    has_house = bool(facts.wheelhouse) or settled.values["WHEELHOUSE"].source != "default"
+    judged = (one for one in _judge(tables, settled.as_dict()) if one.status == "known bad")
+    found = [f"{one.message}: {one.hint}" for one in judged if not (one.check == "torch-cuda" and has_house)]
+    here = Facts(docker=Docker(machine=facts.machine), machine=Machine(), tables=tables, project=None)
+    return [*found, *(f"{one.message}: {one.hint}" for one in _architectures(here, settled))]
+
+
 def before_build(
     resolved: Configuration,
     engine: Engine,

@@ -183,6 +183,25 @@ def test_compute_capabilities_by_hand_count_instead_of_the_hosts() -> None:
     assert choose(Wish(torch="2.14", cca="12.0"), gpus=(gpu("6.1"),))["CUDA_VERSION"] == "13.2.1"
 
 
+def test_compute_capabilities_of_env_count_unless_they_are_just_the_hosts() -> None:
+    def with_env(asked: Wish, *gpus: Gpu, **given: str) -> str:
+        values = settings({"CCA": "6.1", **given})
+        around = Surroundings(values=values, given=frozenset(given), gpus=gpus)
+        found = {one.name: one.value for one in choice.choose(TABLES, asked, around)}
+        return {**values, **found}["CUDA_VERSION"]
+
+    assert with_env(Wish(torch="2.14")) == with_env(Wish(torch="2.14"), gpu("12.0")) == "12.6.3"
+    with pytest.raises(CressetError, match=r"serves 6\.1") as refused:
+        with_env(Wish(torch="2.15"))
+    assert "--cca (CCA is 6.1)" in refused.value.hint
+    assert with_env(Wish(torch="2.15"), gpu("6.1")) == "13.2.1"
+    with pytest.raises(CressetError, match=r"^CCA: the official wheel for CUDA 13\.0 has no code for 6\.1"):
+        with_env(Wish(torch="2.14", cuda="13.0"))
+    with pytest.raises(CressetError, match=r"^CCA: .* no code for 6\.1") as refused:
+        with_env(Wish(torch="2.14"), CUDA_VERSION="13.0.3")
+    assert "another CUDA_VERSION" in refused.value.hint
+
+
 def test_an_old_gpu_with_a_new_release_has_to_be_compiled_for() -> None:
     with pytest.raises(CressetError, match=r"no CUDA that has official wheels serves 6\.1") as refused:
         choose(Wish(torch="2.15", cca="6.1"))

@@ -193,6 +193,14 @@ def test_a_choice_is_checked_too(tmp_path: Path) -> None:
     assert "there are no wheels of PyTorch 2.14.1 for cu124, nor has" in gate.after_choice(configuration(other), host)
 
 
+def test_what_is_set_one_by_one_is_judged_too() -> None:
+    assert gate.doubts(configuration({"CCA": "8.6"}), HOST) == []
+    (said,) = gate.doubts(configuration({"CCA": "6.1", "CUDA_VERSION": "13.0.3"}), HOST)
+    assert said.startswith("CCA names 6.1, and the official wheel for CUDA 13.0.3 is for 7.5")
+    (said,) = gate.doubts(configuration(BAD), HOST)
+    assert said.endswith(": set TORCHVISION_VERSION_TAG to v0.29.1")
+
+
 @pytest.mark.parametrize(
     ("target", "has_torch", "images"),
     [
