@@ -264,6 +264,7 @@ def shape_of(name: str, *, targets: tuple[str, ...]) -> Recipe:
         str(path.relative_to(ROOT)): path.read_text()
         for pattern in ("reqs/*.requirements.txt", "misc/image/*")
         for path in ROOT.glob(pattern)
+        if path.is_file()
     }
     files[".dockerignore"] = (ROOT / ".dockerignore").read_text()
     folders = {"wheelhouse": {"torch.whl": "torch"}, "sources": {"README": "none"}}

@@ -316,8 +316,18 @@ def test_every_base_that_the_program_makes_has_a_known_python() -> None:
 
 
 def test_a_build_sees_the_requirements_and_the_shell_pieces_and_nothing_else() -> None:
-    allowed = ["**", "!reqs/*.requirements.txt", "!misc/image/*"]
+    allowed = ["**", "!reqs/*.requirements.txt", "!misc/image/*", "**/__pycache__", "**/*.pyc"]
     assert (ROOT / ".dockerignore").read_text().splitlines() == allowed
+
+
+def test_what_python_leaves_beside_the_pieces_is_not_seen(tmp_path: Path) -> None:
+    place = tmp_path / "misc" / "image"
+    (place / "__pycache__").mkdir(parents=True)
+    for name in ("a.py", "a.pyc", "__pycache__/a.cpython-312.pyc"):
+        (place / name).touch()
+    (tmp_path / ".dockerignore").write_text((ROOT / ".dockerignore").read_text())
+    found = DiskFolder(tmp_path, memory=Memory()).find("misc/image")
+    assert sorted(found) == ["misc/image", "misc/image/a.py"]
 
 
 def test_a_checkouts_modes_are_not_among_the_sources() -> None:
