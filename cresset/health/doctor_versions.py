@@ -54,6 +54,15 @@ def _base_image(project: Project, verdict: Verdict) -> Iterator[Finding]:
         yield _finding(verdict, project)
 
 
+def wheels(_: Facts, project: Project) -> Iterator[Finding]:
+    """Check wheels: whether a build finds those that it fetches."""
+    hint = "choose what is there: invoke env --update --torch VERSION; or name a folder that has it: WHEELHOUSE=DIR"
+    for lack in project.lacks or ():
+        yield Finding(check="wheels", severity="error" if lack.is_sure else "warning", message=lack.message, hint=hint)
+    if project.lacks is not None and not project.lacks:
+        yield Finding(check="wheels", severity="ok", message="the wheels of PyTorch are to be had")
+
+
 def base_images(_: Facts, project: Project) -> Iterator[Finding]:
     """Check base-image: what the engine and the registry say of it."""
     for image, place in project.presence.items():

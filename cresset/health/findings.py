@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from cresset.hardware import Gpu
 from cresset.versions.compat import Tables
+from cresset.versions.wheels import Lack
 
 Severity = Literal["ok", "info", "warning", "error"]
 # What `--fix` can do: write or complete .env, write a name anew, close .env to others, make missing folders.
@@ -124,6 +125,7 @@ class Project:
         presence: of each base image: here, there (the registry has it), gone (it has not), or empty for no answer.
         is_built: its image is there.
         has_wheels: its wheelhouse has a wheel of its PyTorch.
+        lacks: the wheels that its build will not find; None where it looks for none by version.
     """
 
     service: str
@@ -134,6 +136,7 @@ class Project:
     presence: Mapping[str, str] = field(default_factory=dict)
     is_built: bool = False
     has_wheels: bool = False
+    lacks: Sequence[Lack] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

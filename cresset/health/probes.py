@@ -21,7 +21,7 @@ from cresset.versions import availability
 from cresset.versions.compat import Tables
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-# Seconds for the registry: a host without one is to be told the rest at once.
+# Seconds for the registry, and for the index of wheels: a host without one is to be told the rest at once.
 _PATIENCE = 1.2
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -149,9 +149,11 @@ def _owner(path: str) -> int | None:
 
 def _project(resolved: Configuration) -> Project:
     engine = Engine()
+    machine = host.wheel_machine(platform.machine())
     images = sorted(resolved.base_images)
     with ThreadPoolExecutor() as pool:
         here = {image: pool.submit(engine.inspect_images, [image]) for image in (*images, resolved.service.image)}
+        lacks = pool.submit(availability.find_lacks, resolved, machine=machine, seconds=_PATIENCE)
         asked = {
             image: pool.submit(engine.ask_registry, image, seconds=_PATIENCE) for image in images if _is_public(image)
         }
@@ -165,10 +167,11 @@ def _project(resolved: Configuration) -> Project:
             image: "here" if here[image].result() else asked[image].result() if image in asked else ""
             for image in images
         },
+        lacks=lacks.result(),
         has_wheels=availability.has_torch(
             str(files.ROOT / resolved["WHEELHOUSE"]),
             resolved,
-            machine=host.wheel_machine(platform.machine()),
+            machine=machine,
             python=resolved["PYTHON_VERSION"],
         ),
         is_built=bool(here[resolved.service.image].result()),

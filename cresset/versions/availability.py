@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urljoin
+
+from packaging.version import Version
 
 from cresset import env_file, files, host
 from cresset.configuration import Configuration
@@ -12,10 +15,13 @@ from cresset.errors import CressetError
 from cresset.host import Host
 from cresset.versions import wheels
 from cresset.versions.compat import release_of
-from cresset.versions.wheels import Wheel
+from cresset.versions.wheels import Lack, Wheel
 
 # Where a pull without a registry in its name goes.
 _REGISTRY = "https://registry-1.docker.io/v2/"
+
+# Releases before it are on one page of links (pytorch.org/get-started/previous-versions).
+_FIRST_ON_INDEX = Version("1.11")
 
 # The source of a value that the tables chose.
 CHOSEN = "tables"
@@ -33,7 +39,7 @@ class Sources:
     """Where wheels come from.
 
     Attributes:
-        index: the index of PyTorch's wheels, with a slash at its end.
+        index: the index of PyTorch's wheels with a slash at its end, or a page of links to all of them.
         answers: whether it does.
         house: the wheelhouse.
         label: the variant that the settings ask for, like cpu.
@@ -50,8 +56,13 @@ class Sources:
 
     def find(self, package: str, *, python: str, version: str = "") -> Wheel | None:
         """Return the newest wheel of a package for a Python (empty for any), or the one of that version."""
-        page = host.fetch(urljoin(self.index, f"{package}/"), ca_bundle=self.ca_bundle) if self.answers else None
+        url = _page(self.index, package)
+        page = host.fetch(url, ca_bundle=self.ca_bundle) if self.answers else None
         offered = (*wheels.read(host.wheels(self.house)), *wheels.listed(page or ""))
+        return self.pick(offered, package, python=python, version=version)
+
+    def pick(self, offered: Iterable[Wheel], package: str, *, python: str, version: str) -> Wheel | None:
+        """Return the newest one of those offered, or the one of that version, that fits."""
         return wheels.newest(
             offered, name=package, python=python, machine=self.machine, variant=self.label, version=version
         )
@@ -64,6 +75,44 @@ def has_torch(house: str, resolved: Configuration, *, machine: str, python: str 
     offered, python = wheels.read(host.wheels(house)), ".".join(python.split(".")[:2])
     found = wheels.newest(offered, name="torch", python=python, machine=machine, variant=label, version=release)
     return found is not None
+
+
+def find_lacks(resolved: Configuration, *, machine: str, seconds: float) -> list[Lack] | None:
+    """Return the wheels that a build of these settings will not find; None where it looks for none by version.
+
+    Args:
+        resolved: the configuration.
+        machine: the processor.
+        seconds: how long to wait for the index.
+    """
+    is_fetched = resolved["BUILD_MODE"] == "exclude" and resolved["PYTORCH_FETCH_NIGHTLY"] == "0"
+    if not is_fetched or not resolved.has_torch_by_tag:
+        return None
+    label = wheels.variant(use_cuda=resolved["USE_CUDA"], cuda_version=resolved["CUDA_VERSION"])
+    # What a build takes them from: pip's folder of wheels counts only where it is in the settings.
+    sources = Sources(
+        index=_index(resolved, label),
+        answers=False,
+        house=str(files.ROOT / resolved["WHEELHOUSE"]),
+        label=label,
+        machine=machine,
+        ca_bundle=resolved["CA_BUNDLE"] or host.own_certificates(),
+    )
+    python = ".".join(resolved["PYTHON_VERSION"].split(".")[:2])
+    found: list[Lack] = []
+    for setting, package in _PACKAGES.items():
+        version = release_of(resolved[setting])
+        if not version or sources.find(package, python=python, version=version):
+            continue
+        is_silent = bool(found) and not found[-1].is_sure  # then it is not waited for again
+        url = _page(sources.index, package)
+        page = None if is_silent else host.fetch(url, ca_bundle=sources.ca_bundle, seconds=seconds)
+        if page is None or not sources.pick(wheels.listed(page), package, python=python, version=version):
+            place = f"{sources.index} {'does not answer' if page is None else 'has none either'}"
+            what = f"{package} {version} for Python {python} ({label}, {machine})"
+            message = f"{what} is not in {resolved['WHEELHOUSE']}, and {place}"
+            found.append(Lack(message=message, is_sure=page is not None))
+    return found
 
 
 def choose_wheels(resolved: Configuration, facts: Host) -> tuple[list[Choice], str]:
@@ -106,18 +155,31 @@ def choose_wheels(resolved: Configuration, facts: Host) -> tuple[list[Choice], s
 
 def _look(resolved: Configuration, facts: Host) -> Sources:
     label = wheels.variant(use_cuda=resolved["USE_CUDA"], cuda_version=resolved["CUDA_VERSION"])
-    index = (resolved["PYTORCH_INDEX_URL"] or f"{wheels.OFFICIAL_INDEX}/{label}").rstrip("/") + "/"
+    index = _index(resolved, label)
     ca_bundle = resolved["CA_BUNDLE"] or facts.ca_bundle
     # The one that was named, else pip's, else the folder of the checkout.
     named = resolved.values["WHEELHOUSE"].source != "default" or not facts.wheelhouse
     return Sources(
         index=index,
-        answers=host.answers(urljoin(index, "torch/"), ca_bundle=ca_bundle),
+        answers=host.answers(_page(index, "torch"), ca_bundle=ca_bundle),
         house=str(files.ROOT / resolved["WHEELHOUSE"]) if named else facts.wheelhouse,
         label=label,
         machine=facts.machine,
         ca_bundle=ca_bundle,
     )
+
+
+def _index(resolved: Configuration, label: str) -> str:
+    """Return where wheels are looked for, as misc/image/fetch-wheels.sh does."""
+    release = release_of(resolved["PYTORCH_VERSION_TAG"])
+    is_old = bool(release) and Version(release) < _FIRST_ON_INDEX
+    official = f"{wheels.OFFICIAL_INDEX}/{'torch_stable.html' if is_old else label}"
+    index = resolved["PYTORCH_INDEX_URL"] or official
+    return index if index.endswith(".html") else index.rstrip("/") + "/"
+
+
+def _page(index: str, package: str) -> str:
+    return index if index.endswith(".html") else urljoin(index, f"{package}/")
 
 
 def _refuse_what_is_not_there(resolved: Configuration, sources: Sources, python: str) -> None:

@@ -39,6 +39,19 @@ class Wheel:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lack:
+    """A wheel that a build will not find.
+
+    Attributes:
+        message: which, and where it was looked for.
+        is_sure: the index was asked and has none; otherwise it did not answer.
+    """
+
+    message: str
+    is_sure: bool
+
+
 def read(file_names: Iterable[str]) -> tuple[Wheel, ...]:
     """Return the wheels that the names name; what is no wheel's name is passed over."""
     return tuple(wheel for name in file_names if (wheel := _read(name)))

@@ -63,7 +63,7 @@ def facts(
 ) -> Facts:
     """Return what doctor looks at: all is well, but for what is given."""
     values = settings(given or {})
-    chosen = Project(service=values["SERVICE"], reserves_gpus=values["USE_CUDA"] == "1", values=values)
+    chosen = Project(service=values["SERVICE"], reserves_gpus=values["USE_CUDA"] == "1", values=values, lacks=())
     chosen = replace(chosen, **project)  # type: ignore[arg-type] # the test knows
     return Facts(docker=docker, machine=machine, tables=TABLES, project=chosen)
 

@@ -39,9 +39,17 @@ def configuration(source: str = "default", **values: str) -> Configuration:
     return Configuration(service=service, model=None, recipe=None, values=rows)  # type: ignore[arg-type]
 
 
+@pytest.fixture(autouse=True)
+def _with_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every service take the PyTorch of the settings, and the host trust nothing of its own."""
+    monkeypatch.setattr(Configuration, "has_torch_by_tag", True)
+    monkeypatch.setattr(host, "own_certificates", lambda: "")
+
+
 @pytest.fixture
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no server answer."""
+    monkeypatch.setattr(host, "fetch", lambda *_, **__: None)
     monkeypatch.setattr(host, "answers", lambda *_, **__: False)
 
 
@@ -135,3 +143,50 @@ def test_a_chosen_python_gives_way_to_that_of_a_base_that_is_made_here(house: li
     house.append(WHEEL)
     choices, _ = chosen(configuration(availability.CHOSEN, **{**CHOSEN, "PYTHON_VERSION": "3.13"}))
     assert choices["PYTHON_VERSION"] == "3.11"
+
+
+def lacks(**values: str) -> list[tuple[str, bool]]:
+    found = availability.find_lacks(configuration(**values), machine="x86_64", seconds=1)
+    assert found is not None
+    return [(lack.message, lack.is_sure) for lack in found]
+
+
+def test_what_a_build_will_not_find_is_told_before_it(house: list[str]) -> None:
+    house.append(WHEEL)
+    assert lacks(PYTORCH_VERSION_TAG="v2.13.0", PYTHON_VERSION="3.11") == []
+    ((message, is_sure),) = lacks(PYTORCH_VERSION_TAG="v2.6.0", PYTHON_VERSION="3.11")
+    assert message.startswith("torch 2.6.0 for Python 3.11 (cpu, x86_64) is not in misc/wheelhouse, and https://")
+    assert message.endswith("/whl/cpu/ does not answer")
+    assert not is_sure
+
+
+@pytest.mark.usefixtures("house")
+def test_an_index_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(host, "fetch", lambda url, **_: asked.append(url))
+    assert len(lacks(TORCHVISION_VERSION_TAG="v0.29.1", TORCHAUDIO_VERSION_TAG="v2.11.0")) == 3
+    assert len(asked) == 1
+
+
+@pytest.mark.usefixtures("house")
+def test_an_index_that_has_none_is_sure_and_one_page_of_links_is_read_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages: list[str] = []
+
+    def page(url: str, **_: object) -> str:
+        pages.append(url)
+        return '<a href="cpu/torch-1.9.1%2Bcpu-cp39-cp39-linux_x86_64.whl">'
+
+    monkeypatch.setattr(host, "fetch", page)
+    assert lacks(PYTORCH_VERSION_TAG="v1.9.1", PYTHON_VERSION="3.9") == []
+    ((message, is_sure),) = lacks(PYTORCH_VERSION_TAG="v2.6.0", PYTHON_VERSION="3.9")
+    assert is_sure
+    assert message.endswith("/whl/cpu/ has none either")
+    assert pages == [
+        "https://download.pytorch.org/whl/torch_stable.html",
+        "https://download.pytorch.org/whl/cpu/torch/",
+    ]
+
+
+@pytest.mark.parametrize("given", [{"BUILD_MODE": "include"}, {"PYTORCH_FETCH_NIGHTLY": "1"}])
+def test_where_no_wheel_is_looked_for_by_version_none_is_lacking(given: dict[str, str]) -> None:
+    assert availability.find_lacks(configuration(**given), machine="x86_64", seconds=1) is None

@@ -11,6 +11,7 @@ import pytest
 from cresset import hardware
 from cresset.health import doctor, doctor_versions
 from cresset.health.findings import Docker, Facts, Machine
+from cresset.versions.wheels import Lack
 from tests.unit.a_configuration import DOCKER, MACHINE, TABLES, examine, facts, gpu
 
 SOURCE = {"BUILD_MODE": "include", "CCA": "8.6"}
@@ -213,6 +214,14 @@ def test_a_plain_base_that_nobody_has_is_made_here() -> None:
 def test_a_wheelhouse_may_hold_what_no_index_has() -> None:
     found = examine({"CUDA_VERSION": "12.4.1"}, has_wheels=True)["torch-cuda"]
     assert found.severity == "warning"
+
+
+@pytest.mark.parametrize(("is_sure", "severity"), [(True, "error"), (False, "warning")])
+def test_a_wheel_that_no_build_will_find(severity: str, *, is_sure: bool) -> None:
+    found = examine(CPU, lacks=(Lack(message="torch 2.6.0 is not there", is_sure=is_sure),))["wheels"]
+    assert (found.severity, found.message) == (severity, "torch 2.6.0 is not there")
+    assert "WHEELHOUSE" in found.hint
+    assert "wheels" not in examine(CPU, lacks=None)
 
 
 def test_an_image_that_is_built_needs_no_room_for_a_first_build() -> None:
