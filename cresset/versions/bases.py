@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from cresset.versions.combination import Verdict, is_confirmed, minor, unknown, verdict
+from cresset.versions.combination import Verdict, is_confirmed, unknown, verdict
 from cresset.versions.compat import Tables, release_of
 
 _NVIDIA = re.compile(
@@ -25,13 +25,6 @@ _OLDEST_PYTHON = Version("3.6")
 def row_of(tables: Tables, cuda: str) -> Mapping[str, Any] | None:
     """Return the row of NVIDIA's images of a CUDA, None where there is none."""
     return next((row for row in tables.rows["images"] if row["cuda"] == cuda), None)
-
-
-def newest_patch(tables: Tables, cuda: str) -> str:
-    """Return the newest CUDA of a minor version that NVIDIA has images with cuDNN of; the minor version if none."""
-    rows = [row for row in tables.rows["images"] if minor(row["cuda"]) == minor(cuda) and systems(row)]
-    confirmed = [row for row in rows if is_confirmed(row, "systems")] or rows
-    return max((row["cuda"] for row in confirmed), key=Version, default=".".join(cuda.split(".")[:2]))
 
 
 def cudnn_token(tables: Tables, cuda: str) -> str:
@@ -144,7 +137,7 @@ def _is_newer(tables: Tables, system: str) -> bool:
 def _other_tag(tables: Tables, row: Mapping[str, Any]) -> str:
     if found := systems(row):
         return f"set DISTRO_VERSION={found[0].removeprefix('ubuntu')}"
-    better = newest_patch(tables, row["cuda"])
+    better = tables.newest_patch(row["cuda"])
     if row_of(tables, better):
         return f"set CUDA_VERSION={better} and CUDNN_VERSION={cudnn_token(tables, better)}"
     return "choose another CUDA_VERSION: invoke versions"

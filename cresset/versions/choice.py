@@ -15,7 +15,7 @@ from cresset.credentials import quoted
 from cresset.env_file import Choice
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
-from cresset.versions import bases, combination
+from cresset.versions import bases, combination, wheels
 from cresset.versions.combination import minor
 from cresset.versions.compat import Tables, release_of
 from cresset.versions.wish import Wish
@@ -232,7 +232,7 @@ def _named_cuda(tables: Tables, cuda: str) -> tuple[str, str]:
     if forms.CUDA.accepts(cuda):
         return cuda, "--cuda"
     is_minor = re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", cuda)
-    found = bases.newest_patch(tables, cuda) if is_minor else ""
+    found = tables.newest_patch(cuda) if is_minor else ""
     if not found or not forms.CUDA.accepts(found):
         raise CressetError(
             f"--cuda: {quoted(cuda)} is no CUDA that the tables know",
@@ -245,11 +245,11 @@ def _named_cuda(tables: Tables, cuda: str) -> tuple[str, str]:
 
 def _candidates(tables: Tables, values: Mapping[str, str], release: Mapping[str, Any]) -> list[str]:
     """Return the CUDAs to choose from, the best first: those of the official wheels, the newest first, then others."""
-    official = [re.sub(r"cu(\d+)(\d)", r"\1.\2", label) for label in release["cuda"]]
-    found = [bases.newest_patch(tables, cuda) for cuda in sorted(official, key=Version, reverse=True)]
+    official = [wheels.cuda_of(label) for label in release["cuda"]]
+    found = [tables.newest_patch(cuda) for cuda in sorted(official, key=Version, reverse=True)]
     if values["BUILD_MODE"] == "exclude":
         return found
-    known = {bases.newest_patch(tables, row["cuda"]) for row in tables.rows["images"] if bases.systems(row)}
+    known = {tables.newest_patch(row["cuda"]) for row in tables.rows["images"] if bases.systems(row)}
     others = sorted(known - set(found), key=Version, reverse=True)
     return [
         cuda for cuda in [*found, *others] if not _is_bad(tables, {**values, "CUDA_VERSION": cuda}, "toolkit-torch")

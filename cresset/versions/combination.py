@@ -204,13 +204,14 @@ def _wheels(tables: Tables, release: Mapping[str, Any], values: Mapping[str, str
     if values["PYTORCH_INDEX_URL"] or values["PYTORCH_FETCH_NIGHTLY"] == "1":
         return
     variant = wheels.variant(use_cuda=values["USE_CUDA"], cuda_version=values["CUDA_VERSION"])
+    there = (tables.newest_patch(wheels.cuda_of(label)) for label in release["cuda"])
     what = f"wheels of PyTorch {release['torch']} for {variant}"
     yield verdict(
         "torch-cuda",
         is_good=variant in release["cuda"],
         good=f"there are {what}",
         bad=f"there are no {what}",
-        hint=f"choose a CUDA_VERSION of {', '.join(release['cuda'])}, or compile it: --set BUILD_MODE=include",
+        hint=f"choose a CUDA_VERSION of {' or '.join(there)}, or compile it: --set BUILD_MODE=include",
         source=tables.source("releases"),
         is_known=is_confirmed(release, "cuda"),
     )

@@ -43,6 +43,17 @@ class Tables:
         same = [row for row in rows if row["cuda"].startswith(f"{minor}.")]
         return next((row for row in rows if row["cuda"] == cuda), same[-1] if same else None)
 
+    def newest_patch(self, cuda: str) -> str:
+        """Return the newest CUDA of a minor version that NVIDIA has images with cuDNN of; the minor version if none."""
+        minor = cuda.split(".")[:2]
+        rows = [
+            row
+            for row in self.rows["images"]
+            if row["cuda"].split(".")[:2] == minor and any(name.startswith("ubuntu") for name in row["systems"])
+        ]
+        confirmed = [row for row in rows if "systems" not in row.get("unconfirmed", ())] or rows
+        return max((row["cuda"] for row in confirmed), key=Version, default=".".join(minor))
+
     def requirements(self, torch: str) -> Mapping[str, Any] | None:
         """Return what compiling a release takes, None where nothing is known."""
         return next(self._of_torch("build_requirements", torch), None)

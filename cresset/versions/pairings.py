@@ -15,7 +15,7 @@ from rich.text import Text
 from cresset import hardware, host
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
-from cresset.versions import bases, choice, combination, knowledge, wish
+from cresset.versions import bases, choice, combination, knowledge, wheels, wish
 from cresset.versions.compat import Tables
 
 
@@ -92,7 +92,7 @@ def cells(tables: Tables, release: Mapping[str, Any], gpus: Sequence[Gpu], machi
 
 def cudas(release: Mapping[str, Any]) -> list[str]:
     """Return the minor versions of CUDA that a release has official wheels for, the newest first."""
-    found = (re.sub(r"cu(\d+)(\d)", r"\1.\2", label) for label in release["cuda"])
+    found = map(wheels.cuda_of, release["cuda"])
     return sorted(found, key=Version, reverse=True)
 
 
@@ -160,7 +160,7 @@ def about(tables: Tables, release: Mapping[str, Any]) -> list[str]:
 
 def wheel_cells(tables: Tables, release: Mapping[str, Any], cuda: str, machine: str) -> tuple[str, str, str]:
     """Return of a release's official wheels for a CUDA the base image, the oldest driver, what they have code for."""
-    patch = bases.newest_patch(tables, cuda)
+    patch = tables.newest_patch(cuda)
     row = bases.row_of(tables, patch)
     system = next(iter(bases.systems(row)), "") if row and not row.get("deleted") else ""
     tag = f"{patch}-cudnn{bases.cudnn_token(tables, patch)}-devel-{system}"

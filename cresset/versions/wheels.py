@@ -76,6 +76,11 @@ def variant(*, use_cuda: str, cuda_version: str) -> str:
     return "cpu" if use_cuda == "0" else "cu" + "".join(cuda_version.split(".")[:2])
 
 
+def cuda_of(label: str) -> str:
+    """Return the minor version of CUDA that a label of the official wheels means: 13.0 for cu130."""
+    return re.sub(r"cu(\d+)(\d)", r"\1.\2", label)
+
+
 def listed(page: str) -> tuple[Wheel, ...]:
     """Return the wheels that an index page links to."""
     return read(name.replace("%2B", "+") for name in re.findall(r'[^"/>\s]+\.whl(?=["#<])', page))

@@ -42,7 +42,7 @@ def test_the_defaults_are_supported() -> None:
         ({"TORCHVISION_VERSION_TAG": "v0.20.1"}, "companions", "TORCHVISION_VERSION_TAG to v0.29.1"),
         ({"TORCHAUDIO_VERSION_TAG": "2.10.0"}, "companions", "TORCHAUDIO_VERSION_TAG to v2.11.0"),
         ({"TORCHTEXT_VERSION_TAG": "v0.18.0"}, "companions", "leave TORCHTEXT_VERSION_TAG empty"),
-        ({"CUDA_VERSION": "12.4.1"}, "torch-cuda", "cu126, cu130, cu132"),
+        ({"CUDA_VERSION": "12.4.1"}, "torch-cuda", "CUDA_VERSION of 12.6.3 or 13.0.3 or 13.2.1,"),
         ({"BUILD_MODE": "include", "CUDA_VERSION": "11.8.0", "CCA": "8.6"}, "toolkit-torch", "12.6 or newer"),
         ({"BUILD_MODE": "include", "CCA": "7.0 8.6"}, "toolkit-arch", "take it out of CCA"),
         ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "main"}, "toolkit-arch", "out of CCA"),

@@ -46,6 +46,10 @@ def test_variant_is_the_label_of_the_official_wheels() -> None:
     assert wheels.variant(use_cuda="0", cuda_version="13.0.3") == "cpu"
 
 
+def test_a_label_says_its_cuda() -> None:
+    assert [wheels.cuda_of(label) for label in ("cu130", "cu92", "cu118")] == ["13.0", "9.2", "11.8"]
+
+
 def test_an_index_page_lists_its_wheels() -> None:
     page = """<a href="/whl/cpu/torch-2.13.0%2Bcpu-cp311-cp311-manylinux_2_28_x86_64.whl#sha256=0123">torch</a>
               <a href="https://example.org/torch-2.14.1-cp312-cp312-manylinux_2_28_x86_64.whl">x</a>"""
