@@ -118,7 +118,7 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     found, none_found = availability.choose_wheels(settled, facts)
     doubts = []
     if versions:
-        none_found = gate.after_choice(_settle(request, service, [*cuda, *versions, *found], wish), facts) or none_found
+        doubts = gate.after_choice(_settle(request, service, [*cuda, *versions, *found], wish), facts)
     elif _JUDGED & request.overrides.keys():
         doubts = gate.doubts(_settle(request, service, [*cuda, *found], wish), facts)
     said = [one for one in _said(resolved, request, os.environ) if one.name not in wish.settings]

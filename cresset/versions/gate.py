@@ -24,26 +24,25 @@ _OF_COMPILING = {"toolkit-arch", "toolkit-torch", "compiler"}
 _FORCE = "to go on all the same: --force"
 
 
-def after_choice(settled: Configuration, facts: Host) -> str:
-    """Return a warning where nothing is known of the chosen release, or where its wheels never were; else nothing.
+def after_choice(settled: Configuration, facts: Host) -> list[str]:
+    """Return a warning for each point of a choice of which nothing is known for sure.
 
     Raises:
         CressetError: what was chosen, with what was given by hand, is known to fail.
     """
     tables, values = knowledge.tables(), settled.as_dict()
-    is_named = settled.values["WHEELHOUSE"].source != "default"
-    has_house = bool(facts.wheelhouse) or is_named
-    house = str(files.ROOT / settled["WHEELHOUSE"]) if is_named else facts.wheelhouse
     judged = _judge(tables, values)
-    for verdict in judged:
-        # A wheelhouse may hold what no index has.
-        if verdict.status == "known bad" and not (verdict.check == "torch-cuda" and has_house):
+    # A wheelhouse may hold what no index has.
+    doubtful = [one for one in judged if one.status != "supported"]
+    counted = [one for one in doubtful if not (one.check == "torch-cuda" and _has_torch(settled, facts))]
+    for verdict in counted:
+        if verdict.status == "known bad":
             raise CressetError(verdict.message, f"{verdict.hint} ({verdict.source})")
-    if not availability.has_torch(house, settled, machine=facts.machine):
-        never = (one for one in judged if one.check == "torch-cuda" and one.status == "known bad")
-        if one := next(never, None):
-            return f"{one.message}, nor has {house} one: {one.hint}"
-    return next((f"{one.message}; nothing says what goes with it" for one in judged if one.check == "torch"), "")
+    return [_warning(one) for one in counted]
+
+
+def _warning(verdict: Verdict) -> str:
+    return f"{verdict.message}; nothing says what goes with it" if verdict.check == "torch" else verdict.message
 
 
 def doubts(settled: Configuration, facts: Host) -> list[str]:
@@ -51,11 +50,19 @@ def doubts(settled: Configuration, facts: Host) -> list[str]:
     if not settled.has_torch_by_tag:
         return []
     tables = knowledge.tables()
-    has_house = bool(facts.wheelhouse) or settled.values["WHEELHOUSE"].source != "default"
     judged = (one for one in _judge(tables, settled.as_dict()) if one.status == "known bad")
-    found = [f"{one.message}: {one.hint}" for one in judged if not (one.check == "torch-cuda" and has_house)]
+    found = [
+        f"{one.message}: {one.hint}" for one in judged if not (one.check == "torch-cuda" and _has_torch(settled, facts))
+    ]
     here = Facts(docker=Docker(machine=facts.machine), machine=Machine(), tables=tables, project=None)
     return [*found, *(f"{one.message}: {one.hint}" for one in _architectures(here, settled))]
+
+
+def _has_torch(settled: Configuration, facts: Host) -> bool:
+    """Return whether the wheelhouse, the one that was named, else pip's, has the PyTorch of the settings."""
+    is_named = settled.values["WHEELHOUSE"].source != "default" or not facts.wheelhouse
+    house = str(files.ROOT / settled["WHEELHOUSE"]) if is_named else facts.wheelhouse
+    return availability.has_torch(house, settled, machine=facts.machine, python=settled["PYTHON_VERSION"])
 
 
 def before_build(
@@ -137,7 +144,8 @@ def _is_excused(verdict: Verdict, resolved: Configuration, engine: Engine) -> bo
 def _warnings(tables: Tables, resolved: Configuration, judged: list[Verdict], *, is_compiled: bool) -> list[str]:
     # Of a branch nobody expects that the tables know it.
     is_release = bool(release_of(resolved["PYTORCH_VERSION_TAG"]))
-    found = [f"{one.message}; nothing says what goes with it" for one in judged if one.check == "torch" and is_release]
+    named = {"torch", "torch-python"} if is_release else set()
+    found = [_warning(one) for one in judged if one.check in named and one.status == "unknown"]
     # A compile takes so long that asking the driver costs nothing beside it.
     if is_compiled and resolved["BUILD_MODE"] == "include" and resolved["USE_CUDA"] == "1":
         facts = _facts(tables, resolved)

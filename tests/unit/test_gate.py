@@ -177,20 +177,32 @@ def test_a_host_without_a_gpu_is_left_to_docker(gpus: list[Gpu]) -> None:
 
 
 def test_a_choice_is_checked_too(tmp_path: Path) -> None:
-    assert gate.after_choice(configuration({}), HOST) == ""
+    assert gate.after_choice(configuration({}), HOST) == []
     with pytest.raises(CressetError, match="do not go together"):
         gate.after_choice(configuration(BAD), HOST)
-    assert "nothing says what goes with it" in gate.after_choice(
-        configuration({"PYTORCH_VERSION_TAG": "v2.99.0"}), HOST
-    )
+    (warning,) = gate.after_choice(configuration({"PYTORCH_VERSION_TAG": "v2.99.0"}), HOST)
+    assert "nothing says what goes with it" in warning
     # A wheelhouse may hold what no index has.
     wheel = tmp_path / "torch-2.14.1+cu124-cp312-cp312-linux_x86_64.whl"
     wheel.touch()
     host = replace(HOST, wheelhouse=str(tmp_path))
     other = {"CUDA_VERSION": "12.4.1", "DISTRO_VERSION": "22.04"}
-    assert gate.after_choice(configuration(other), host) == ""
-    wheel.unlink()
-    assert "there are no wheels of PyTorch 2.14.1 for cu124, nor has" in gate.after_choice(configuration(other), host)
+    assert gate.after_choice(configuration(other), host) == []
+    assert gate.doubts(configuration(other), host) == []
+    wheel.rename(tmp_path / "torch-2.13.0+cu124-cp312-cp312-linux_x86_64.whl")
+    with pytest.raises(CressetError, match=r"there are no wheels of PyTorch 2\.14\.1 for cu124"):
+        gate.after_choice(configuration(other), host)
+    # What no source states outright is not refused.
+    doubtful = {
+        "PYTORCH_VERSION_TAG": "v1.9.1",
+        "CUDA_VERSION": "11.3.1",
+        "PYTHON_VERSION": "3.9",
+        "CUDNN_VERSION": "8",
+    }
+    companions = {"TORCHVISION_VERSION_TAG": "", "TORCHAUDIO_VERSION_TAG": "", "DISTRO_VERSION": "20.04"}
+    assert gate.after_choice(configuration({**doubtful, **companions}), host) == [
+        "there are no wheels of PyTorch 1.9.1 for cu113, as far as is known"
+    ]
 
 
 def test_what_is_set_one_by_one_is_judged_too() -> None:
