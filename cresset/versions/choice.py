@@ -71,6 +71,11 @@ def choose(tables: Tables, wish: Wish, around: Surroundings) -> list[Choice]:
     around = replace(around, given=around.given - wish.settings)
     tag = tag_of(tables, wish.torch) if wish.torch else around.values["PYTORCH_VERSION_TAG"]
     release = tables.release(release_of(tag))
+    if wish.torch and release is None and not tables.is_newer(release_of(tag)):
+        raise CressetError(
+            f"--torch: {tables.place(release_of(tag))}",
+            f"choose one of them: invoke versions; or by hand, unchecked: --set PYTORCH_VERSION_TAG={tag}",
+        )
     found = list(_versions(tag, release)) if wish.torch else []
     if wish.cca:
         found.append(Choice(name="CCA", value=wish.cca, reason="--cca"))

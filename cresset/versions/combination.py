@@ -151,8 +151,7 @@ def _of_release(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
     if not torch:
         yield unknown("torch", f"{values['PYTORCH_VERSION_TAG']} is no release, so no table says what goes with it")
     elif not release:
-        newest = tables.rows["releases"][0]["torch"]
-        yield unknown("torch", f"PyTorch {torch} is not in the tables, whose newest is {newest}")
+        yield unknown("torch", tables.place(torch))
     else:
         yield _python(tables, release, values["PYTHON_VERSION"])
         yield from _companions(tables, release, values)

@@ -36,6 +36,20 @@ class Tables:
         """Return the row of a release of PyTorch, None where there is none."""
         return next((row for row in self.rows["releases"] if row["torch"] == version), None)
 
+    def is_newer(self, version: str) -> bool:
+        """Return whether a release is newer than every one in the tables, so that nothing can be known of it."""
+        return all(Version(version) > Version(row["torch"]) for row in self.rows["releases"])
+
+    def place(self, version: str) -> str:
+        """Return where among the releases in the tables one would stand that is not there: a sentence."""
+        known = sorted((row["torch"] for row in self.rows["releases"]), key=Version)
+        older = [one for one in known if Version(one) < Version(version)]
+        if not older:
+            return f"PyTorch {version} is not in the tables, whose oldest is {known[0]}"
+        if len(older) == len(known):
+            return f"PyTorch {version} is not in the tables, whose newest is {known[-1]}"
+        return f"PyTorch {version} is not in the tables: {older[-1]} is followed by {known[len(older)]}"
+
     def toolkit(self, cuda: str) -> Mapping[str, Any] | None:
         """Return the row of a CUDA toolkit, or else the newest of its minor version; None where there is none."""
         rows = self.rows["toolkits"]

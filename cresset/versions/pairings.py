@@ -121,9 +121,8 @@ def _release(tables: Tables, torch: str) -> Mapping[str, Any]:
     tag = choice.tag_of(tables, torch)
     release = tables.release(tag.removeprefix("v"))
     if release is None:
-        newest = tables.rows["releases"][0]["torch"]
         raise CressetError(
-            f"PyTorch {tag.removeprefix('v')} is not in the tables, whose newest is {newest}",
+            tables.place(tag.removeprefix("v")),
             "`invoke versions` shows them all; add rows of your own in misc/compat.yaml",
         )
     return release

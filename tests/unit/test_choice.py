@@ -308,6 +308,20 @@ def test_what_is_no_cuda_is_refused(cuda: str) -> None:
         choose(Wish(torch="2.6", cuda=cuda))
 
 
+@pytest.mark.parametrize(
+    ("torch", "why"),
+    [
+        ("1.4", "1.4.0 is not in the tables, whose oldest is 1.7.0"),
+        ("2.6.7", "2.6.7 is not in the tables: 2.6.0 is followed by 2.7.0"),
+    ],
+)
+def test_only_what_is_newer_than_the_tables_goes_on(torch: str, why: str) -> None:
+    with pytest.raises(CressetError, match=re.escape(f"--torch: PyTorch {why}")) as refused:
+        choose(Wish(torch=torch))
+    assert "--set PYTORCH_VERSION_TAG=v" in refused.value.hint
+    assert choose(Wish(torch="2.15.7"))["PYTORCH_VERSION_TAG"] == "v2.15.7"
+
+
 def test_a_cuda_without_a_row_can_be_named_with_its_patch_number() -> None:
     with pytest.raises(CressetError) as refused:
         choose(Wish(torch="2.6", cuda="14.0"))

@@ -48,6 +48,13 @@ def test_an_empty_file_of_ones_own_is_none(own: str) -> None:
     assert compat.read(TEXT, own).rows == TABLES.rows
 
 
+def test_what_is_newer_is_told_whatever_row_stands_first() -> None:
+    tables = compat.read(TEXT, OWN.replace("2.99.0", "2.6.9"))
+    assert tables.is_newer("2.15.1")
+    assert not tables.is_newer("2.6.10")
+    assert tables.place("2.15.1").endswith("whose newest is 2.15.0")
+
+
 def test_every_table_names_its_sources() -> None:
     assert all(TABLES.sources[name.split(".", maxsplit=1)[0]] for name in TABLES.rows)
 
