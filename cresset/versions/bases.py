@@ -14,6 +14,7 @@ from cresset.versions.compat import Tables, release_of
 _NVIDIA = re.compile(
     r"(?:.*/)?nvidia/cuda:(?P<cuda>[\d.]+)-cudnn(?P<cudnn>\d*)-(?:devel|runtime)-(?P<system>.+)", re.ASCII
 )
+_PULL = "docker pull tells whether it is to be had"
 # Images with nothing but the distribution's own; another one that is named after it may hold anything besides.
 _STOCK = re.compile(
     r"(?:docker\.io/)?(?:library/)?(?:debian|ubuntu|cresset-base|amazonlinux|(?:rockylinux/)?rockylinux):.+"
@@ -100,18 +101,30 @@ def _tag(tables: Tables, image: str) -> Iterator[Verdict]:
     cuda, system = parts["cuda"], parts["system"]
     row = row_of(tables, cuda)
     if row is None or _is_newer(tables, system):
-        yield unknown("base-image", f"{image} is not in the tables", "docker pull tells whether it is to be had")
-    elif system not in row["systems"]:
+        yield unknown("base-image", f"{image} is not in the tables", _PULL)
+    elif not _is_system(tables, system) and (versions := _versions(tables, cuda, system)):
         yield verdict(
             "base-image",
             is_good=False,
             good="",
-            bad=f"{image} never was: with cuDNN, CUDA {cuda} is there for {', '.join(systems(row)) or 'no system'}",
-            hint=_other_tag(tables, row),
+            bad=f"{image} never was: there is no {system}",
+            hint=f"set DISTRO_VERSION as well, to {' or '.join(versions)}",
             source=tables.source("images"),
-            # The newest rows have only what somebody was seen to use.
-            is_known=system.startswith("ubuntu") and is_confirmed(row, "systems"),
         )
+    elif system not in row["systems"]:
+        there = f"with cuDNN, CUDA {cuda} is there for {', '.join(systems(row)) or 'no system'}"
+        # The newest rows have only what somebody was seen to use.
+        if system.startswith("ubuntu") and is_confirmed(row, "systems"):
+            yield verdict(
+                "base-image",
+                is_good=False,
+                good="",
+                bad=f"{image} never was: {there}",
+                hint=_other_tag(tables, row),
+                source=tables.source("images"),
+            )
+        else:
+            yield unknown("base-image", f"{image} is not in the tables: {there}", _PULL)
     elif row.get("deleted"):
         yield unknown("base-image", f"{image}: NVIDIA has deleted its images of CUDA {cuda}", "a mirror may have it")
     else:
@@ -124,6 +137,19 @@ def _tag(tables: Tables, image: str) -> Iterator[Verdict]:
             hint=f"set CUDNN_VERSION={token}",
             source=tables.source("images"),
         )
+
+
+def _is_system(tables: Tables, system: str) -> bool:
+    return any(row["system"] == system for row in tables.rows["images.systems"])
+
+
+def _versions(tables: Tables, cuda: str, system: str) -> list[str]:
+    """Return the versions of a distribution that the newest CUDA up to one has images with cuDNN for."""
+    pattern = re.compile(rf"{re.escape(re.sub(r'[0-9.]+$', '', system))}([0-9.]+)")
+    rows = sorted(tables.rows["images"], key=lambda row: Version(row["cuda"]), reverse=True)
+    known = (row for row in rows if Version(row["cuda"]) <= Version(cuda))
+    found = ([parts[1] for name in row["systems"] if (parts := pattern.fullmatch(name))] for row in known)
+    return sorted(next(filter(None, found), []), key=Version)
 
 
 def _is_newer(tables: Tables, system: str) -> bool:

@@ -112,6 +112,15 @@ ROWS: tuple[Row, ...] = (
     ("base-image", {"CUDA_VERSION": "13.0.9"}, {}, {}, "warning", "not in the tables"),
     ("base-image", {"CUDA_VERSION": "12.4.0"}, {}, {}, "error", "set CUDA_VERSION=12.4.1"),
     ("base-image", {"DISTRO_VERSION": "28.04"}, {}, {}, "warning", "not in the tables"),
+    ("base-image", {"LINUX_DISTRO": "rockylinux"}, {}, {}, "error", "set DISTRO_VERSION as well, to 8 or 9"),
+    (
+        "base-image",
+        {"LINUX_DISTRO": "rockylinux", "DISTRO_VERSION": "9"},
+        {},
+        {},
+        "warning",
+        "is not in the tables: with",
+    ),
     ("base-image", {"DISTRO_VERSION": "20.04"}, {}, {}, "error", "set DISTRO_VERSION=24.04"),
     (
         "base-image",
