@@ -164,6 +164,8 @@ def _of_release(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
 def _python(tables: Tables, release: Mapping[str, Any], python: str) -> Verdict:
     oldest, newest = release["python"]
     pair = f"PyTorch {release['torch']} and Python {python}"
+    if minor(python) == minor(release.get("experimental", "0")):
+        return unknown("torch-python", f"{pair} go together as an experiment: not every companion has such wheels")
     return verdict(
         "torch-python",
         is_good=Version(oldest) <= minor(python) <= Version(newest),

@@ -39,6 +39,7 @@ def test_the_defaults_are_supported() -> None:
     [
         ({"PYTHON_VERSION": "3.9"}, "torch-python", "3.10 to 3.14"),
         ({"PYTHON_VERSION": "3.15.1"}, "torch-python", "3.10 to 3.14"),
+        ({"PYTORCH_VERSION_TAG": "v2.5.1", "PYTHON_VERSION": "3.14"}, "torch-python", "3.9 to 3.12"),
         ({"TORCHVISION_VERSION_TAG": "v0.20.1"}, "companions", "TORCHVISION_VERSION_TAG to v0.29.1"),
         ({"TORCHAUDIO_VERSION_TAG": "2.10.0"}, "companions", "TORCHAUDIO_VERSION_TAG to v2.11.0"),
         ({"TORCHTEXT_VERSION_TAG": "v0.18.0"}, "companions", "leave TORCHTEXT_VERSION_TAG empty"),
@@ -69,6 +70,8 @@ def test_what_is_known_to_fail_is_refused_with_what_to_set(values: dict[str, str
     [
         ({"PYTORCH_VERSION_TAG": "v2.99.0"}, "torch"),
         ({"PYTORCH_VERSION_TAG": "main"}, "torch"),
+        ({"PYTORCH_VERSION_TAG": "v2.5.1", "PYTHON_VERSION": "3.13"}, "torch-python"),
+        ({"PYTORCH_VERSION_TAG": "v1.13.0", "PYTHON_VERSION": "3.11.4"}, "torch-python"),
         ({"PYTORCH_VERSION_TAG": "2.15.0.dev20261101"}, "torch"),
         ({"TORCHVISION_VERSION_TAG": "v0.99.0"}, "companions"),
         # The table's cell is unconfirmed: it may well exist.

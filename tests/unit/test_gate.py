@@ -146,6 +146,14 @@ def test_a_release_newer_than_the_tables_is_a_warning() -> None:
     assert build({"PYTORCH_VERSION_TAG": "main", **SOURCE}) == ([], "")
 
 
+def test_a_python_that_a_release_has_wheels_for_as_an_experiment_is_a_warning() -> None:
+    companions = {"TORCHVISION_VERSION_TAG": "", "TORCHAUDIO_VERSION_TAG": ""}
+    image = {"CUDA_VERSION": "12.4.1", "DISTRO_VERSION": "22.04"}
+    forced, said = build({"PYTORCH_VERSION_TAG": "v2.5.1", "PYTHON_VERSION": "3.13", **companions, **image})
+    assert forced == []
+    assert said.startswith("Warning: PyTorch 2.5.1 and Python 3.13 go together as an experiment")
+
+
 def test_a_compile_for_other_gpus_than_the_hosts_is_a_warning(gpus: list[Gpu]) -> None:
     gpus.append(gpu("9.0"))
     forced, said = build(SOURCE)
