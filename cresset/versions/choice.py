@@ -110,7 +110,7 @@ def tag_of(tables: Tables, torch: str) -> str:
     version = Version(torch)
     if len(version.release) == _PARTS:
         return f"v{version}"
-    rows = [row["torch"] for row in tables.rows["releases"] if minor(row["torch"]) == version]
+    rows = [row["torch"] for row in tables.rows["releases"] if minor(row["torch"]) == version and not row.get("lts")]
     return f"v{max(rows, key=Version, default=f'{version}.0')}"
 
 

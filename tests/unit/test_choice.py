@@ -157,6 +157,11 @@ def test_the_newest_that_exists_is_taken_and_said_why() -> None:
     assert found["PYTHON_VERSION"] == ("3.12", "the one that ubuntu24.04 has")
 
 
+def test_a_release_whose_wheels_lie_apart_has_to_be_named_in_full() -> None:
+    assert choose(Wish(torch="1.8"))["PYTORCH_VERSION_TAG"] == "v1.8.1"
+    assert choose(Wish(torch="1.8.2"))["PYTORCH_VERSION_TAG"] == "v1.8.2"
+
+
 def test_a_minor_cuda_becomes_its_newest_patch_with_an_image() -> None:
     assert choose(Wish(torch="2.6", cuda="12.4"))["CUDA_VERSION"] == "12.4.1"
     assert choose(Wish(torch="2.4", cuda="12.1"))["DISTRO_VERSION"] == "22.04"
