@@ -35,7 +35,7 @@ class Verdict:
         status: supported; known bad; or unknown, which is never a reason to refuse.
         message: a sentence.
         hint: what to set instead; empty where nothing is wrong.
-        source: the table, and where its facts are from.
+        source: the table with its facts and where they are from.
     """
 
     check: str

@@ -98,8 +98,8 @@ class Tables:
         return not any(_names(image, str(word)) for word in self.rows["distributions.without_packages"])
 
     def source(self, table: str) -> str:
-        """Return the first source of a table, with the file that has them all."""
-        return f"{table} in cresset/data/compat.yaml, from {next(iter(self.sources.get(table, ())), 'your own file')}"
+        """Return where a table and the sources of its facts are to be read."""
+        return f"{table} in cresset/data/compat.yaml"
 
     def _of_torch(self, table: str, torch: str) -> Iterator[Mapping[str, Any]]:
         version = Version(torch)
