@@ -200,7 +200,8 @@ def _cuda(
         return cuda, reason and reason + _driver(around, cuda)
     if release is None:
         return values["CUDA_VERSION"], ""
-    candidates = _candidates(tables, values, release)
+    official = sorted(map(wheels.cuda_of, release["cuda"]), key=Version, reverse=True)
+    candidates = _candidates(tables, values, official)
     what = "has official wheels" if values["BUILD_MODE"] == "exclude" else f"compiles PyTorch {release['torch']}"
     firm = list(_firm_limits(tables, asked, wish.driver, around, values))
     allowed = [cuda for cuda in candidates if all(is_met(cuda) for _, is_met in firm)]
@@ -220,7 +221,10 @@ def _cuda(
     # Where this host can run none of them, the image may be for another one; doctor says so.
     limits = [*firm, *(soft if fitting else ())]
     cuda = (fitting or allowed)[0]
-    reason = f"the newest that {', '.join([what, *(words for words, _ in limits)])}"
+    # What upstream builds with is compiled with before what is newer.
+    is_tried = values["BUILD_MODE"] == "include" and ".".join(cuda.split(".")[:2]) in official
+    whats = [*(["has official wheels"] if is_tried else []), what, *(words for words, _ in limits)]
+    reason = f"the newest that {', '.join(whats)}"
     if values["BUILD_MODE"] == "exclude" and any(words.startswith("serves ") for words, _ in limits):
         compiled, _ = combination.compiled_for(tables, {**values, "CUDA_VERSION": cuda}, machine=around.machine)
         reason += "" if compiled else ", as far as is known: the tables lack what its wheel has code for"
@@ -248,10 +252,9 @@ def _named_cuda(tables: Tables, cuda: str) -> tuple[str, str]:
     return found, f"the newest {cuda} with an image"
 
 
-def _candidates(tables: Tables, values: Mapping[str, str], release: Mapping[str, Any]) -> list[str]:
+def _candidates(tables: Tables, values: Mapping[str, str], official: Sequence[str]) -> list[str]:
     """Return the CUDAs to choose from, the best first: those of the official wheels, the newest first, then others."""
-    official = [wheels.cuda_of(label) for label in release["cuda"]]
-    found = [tables.newest_patch(cuda) for cuda in sorted(official, key=Version, reverse=True)]
+    found = [tables.newest_patch(cuda) for cuda in official]
     if values["BUILD_MODE"] == "exclude":
         return found
     known = {tables.newest_patch(row["cuda"]) for row in tables.rows["images"] if bases.systems(row)}

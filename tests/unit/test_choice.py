@@ -247,6 +247,19 @@ def test_what_can_be_compiled_by_no_cuda_is_refused() -> None:
     assert "invoke versions" in refused.value.hint
 
 
+def test_why_a_cuda_compiles_is_said_as_it_was_chosen() -> None:
+    def reason(torch: str, cca: str) -> str:
+        around = Surroundings(values=settings({"BUILD_MODE": "include"}), given=frozenset({"BUILD_MODE"}))
+        found = {one.name: one for one in choice.choose(TABLES, Wish(torch=torch, cca=cca), around)}["CUDA_VERSION"]
+        return f"{found.value}: {found.reason}"
+
+    # There are newer ones that compile it; what its own wheels were made with comes first.
+    assert reason("2.9", "7.0").startswith(
+        "12.8.1: the newest that has official wheels, compiles PyTorch 2.9.1, serves"
+    )
+    assert reason("2.15", "7.0").startswith("12.9.2: the newest that compiles PyTorch 2.15.0, serves 7.0")
+
+
 def test_the_compiler_decides_the_distribution_of_a_source_build() -> None:
     found = choose(Wish(torch="2.14", cuda="12.6.3", cca="8.6"), {"BUILD_MODE": "include"})
     assert found["DISTRO_VERSION"] == "24.04"
