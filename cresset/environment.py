@@ -75,6 +75,8 @@ def _write_env(request: Request, *, console: Console, update: bool = False, wish
     proposal = _propose(request, former or "", wish)
     if request.dry_run:
         print(proposal.text)
+        # Not among what may be written to a file.
+        _show_notes(proposal, console=Console(stderr=True))
         return
     files.write(".env", proposal.text, former=former, mode=0o600)
     _show(proposal, before=frozenset() if blank else compose.env_file_names(former or ""), console=console)
@@ -98,12 +100,14 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     facts = host.look()
     service = request.service or request.overrides.get("SERVICE") or _service(facts, former, wish)
     resolved, _ = project.load(Request(service=service, overrides=request.overrides), needs_env=False)
+    implied = {"SERVICE": "--service"} if request.service else {}
     usable, unusable = env_file.host_choices(facts, service=service, path=str(files.ROOT))
     system = env_file.system_choices(facts, shm_size=resolved["SHM_SIZE"])
     # Whoever names a CUDA wants it, if for another host.
     no_cuda = env_file.choose_use_cuda(facts, service=service, wanted=resolved.values["USE_CUDA"])
     if wish.names_gpu and resolved.values["USE_CUDA"].value == "0" and resolved.values["USE_CUDA"].source == ".env":
         request = request.having(USE_CUDA="1")
+        implied["USE_CUDA"] = "--cuda" if wish.cuda else "--cca"
         resolved, _ = project.load(Request(service=service, overrides=request.overrides), needs_env=False)
     without = [] if wish.names_gpu else no_cuda
     planned = _settle(request, service, without, wish) if without else resolved
@@ -122,7 +126,9 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     elif _JUDGED & request.overrides.keys():
         doubts = gate.doubts(_settle(request, service, [*cuda, *found], wish), facts)
     said = [one for one in _said(resolved, request, os.environ) if one.name not in wish.settings]
+    said = [replace(one, reason=implied.get(one.name, one.reason)) for one in said]
     capabilities = env_file.capability_choices(gpus)
+    usable = [replace(one, reason=implied.get(one.name, one.reason)) for one in usable]
     choices = {one.name: one for one in (*usable, *system, *cuda, *capabilities, *versions, *found, *said)}
     changed = {*request.overrides, *(one.name for one in versions)}
     # Which service it is, is asked for by --service, and by what the former one cannot have.
@@ -210,7 +216,8 @@ def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> N
     for gpu in proposal.gpus:
         console.print(Text(str(gpu)), soft_wrap=True)
     new = [one for one in proposal.choices.values() if one.name not in before or one.name in proposal.asked]
-    console.print(("Added to .env:" if before else "Wrote .env:") if new else ".env lacks nothing.")
+    head = "Changed in .env, or added to it:" if before & {one.name for one in new} else "Added to .env:"
+    console.print((head if before else "Wrote .env:") if new else ".env lacks nothing.")
     table = Table.grid(padding=(0, 2))
     for _ in ("setting", "value", "reason"):
         table.add_column(overflow="fold")
@@ -218,6 +225,10 @@ def _show(proposal: _Proposal, *, before: frozenset[str], console: Console) -> N
         shown = Text(mask(one.value) or "(none)")
         table.add_row(f"  {one.name}", shown, Text(one.reason, style="dim"))
     console.print(table)
+    _show_notes(proposal, console=console)
+
+
+def _show_notes(proposal: _Proposal, *, console: Console) -> None:
     for note in proposal.notes:
         console.print(Text(note))
 

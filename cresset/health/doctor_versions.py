@@ -63,7 +63,7 @@ def wheels(_: Facts, project: Project) -> Iterator[Finding]:
         yield Finding(check="wheels", severity="ok", message="the wheels of PyTorch are to be had")
 
 
-def base_images(_: Facts, project: Project) -> Iterator[Finding]:
+def base_images(facts: Facts, project: Project) -> Iterator[Finding]:
     """Check base-image: what the engine and the registry say of it."""
     for image, place in project.presence.items():
         if place == "gone":
@@ -73,7 +73,12 @@ def base_images(_: Facts, project: Project) -> Iterator[Finding]:
         elif place:
             where = "is here" if place == "here" else "is to be had"
             yield Finding(check="base-image", severity="ok", message=f"{image} {where}")
-        elif not image.startswith("nvidia/cuda:"):
+        elif image.startswith("nvidia/cuda:"):
+            continue
+        elif not facts.docker.version:
+            message = f"whether {image} is here is not known without an engine"
+            yield Finding(check="base-image", severity="info", message=message)
+        else:
             message = f"{image} is not here, and its registry does not answer"
             hint = "a plain one is made from this host's package mirror: invoke base-image"
             yield Finding(check="base-image", severity="info", message=message, hint=hint)

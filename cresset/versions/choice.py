@@ -197,7 +197,7 @@ def _cuda(
             other = "another --cuda" if wish.cuda else "another CUDA_VERSION"
             ways = f"{other} or --torch, or compile: --set BUILD_MODE=include" if is_wheel else other
             raise CressetError(f"{'--cca' if wish.cca else 'CCA'}: {what} no code for {asked}", f"choose {ways}")
-        return cuda, reason and reason + _driver(around, cuda)
+        return cuda, reason and reason + _driver(tables, around, cuda, asked)
     if release is None:
         return values["CUDA_VERSION"], ""
     official = sorted(map(wheels.cuda_of, release["cuda"]), key=Version, reverse=True)
@@ -228,12 +228,14 @@ def _cuda(
     if values["BUILD_MODE"] == "exclude" and any(words.startswith("serves ") for words, _ in limits):
         compiled, _ = combination.compiled_for(tables, {**values, "CUDA_VERSION": cuda}, machine=around.machine)
         reason += "" if compiled else ", as far as is known: the tables lack what its wheel has code for"
-    return cuda, reason + _driver(around, cuda)
+    return cuda, reason + _driver(tables, around, cuda, asked)
 
 
-def _driver(around: Surroundings, cuda: str) -> str:
-    """Return what driver a CUDA takes, to be added where it is for another host than this one."""
-    oldest = hardware.oldest_driver(cuda)
+def _driver(tables: Tables, around: Surroundings, cuda: str, asked: str) -> str:
+    """Return what driver a CUDA and its GPUs take, to be added where it is for another host than this one."""
+    wanted = {item.removesuffix("+PTX") for item in combination.capabilities(asked)}
+    own = [int(row["driver"]) for row in tables.rows["gpus"] if row["cca"] in wanted and row.get("driver")]
+    oldest = max(hardware.oldest_driver(cuda), *own, 0)
     return f"; it needs driver {oldest} or newer" if oldest and not around.gpus else ""
 
 

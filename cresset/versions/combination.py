@@ -149,7 +149,10 @@ def _of_release(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
     torch = release_of(values["PYTORCH_VERSION_TAG"])
     release = tables.release(torch)
     if not torch:
-        yield unknown("torch", f"{values['PYTORCH_VERSION_TAG']} is no release, so no table says what goes with it")
+        tag = values["PYTORCH_VERSION_TAG"]
+        is_short = re.fullmatch(r"v?([0-9]{1,4}\.[0-9]{1,4})", tag)
+        hint = f"write it in full, like v{is_short[1]}.0" if is_short else ""
+        yield unknown("torch", f"{tag} is no release, so no table says what goes with it", hint)
     elif not release:
         yield unknown("torch", tables.place(torch))
     else:

@@ -241,6 +241,16 @@ def test_a_wheel_of_unknown_code_has_none_that_its_cuda_cannot_compile(torch: st
         choose(Wish(torch=torch, cca=capability))
 
 
+@pytest.mark.parametrize(
+    ("torch", "cca", "driver"),
+    [("2.8", "8.6", 525), ("2.8", "12.0", 570), ("2.8", "8.6 12.0+PTX", 570), ("2.14", "12.0", 580)],
+)
+def test_a_gpu_may_need_a_newer_driver_than_its_cuda(torch: str, cca: str, driver: int) -> None:
+    around = Surroundings(values=settings({}))
+    found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch=torch, cca=cca), around)}
+    assert found["CUDA_VERSION"].endswith(f"it needs driver {driver} or newer")
+
+
 def test_what_can_be_compiled_by_no_cuda_is_refused() -> None:
     with pytest.raises(CressetError, match=r"compiles PyTorch 2\.15\.0 serves 3\.5") as refused:
         choose(Wish(torch="2.15", cca="3.5"), {"BUILD_MODE": "include"})

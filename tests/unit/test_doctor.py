@@ -105,6 +105,7 @@ ROWS: tuple[Row, ...] = (
     ("toolkit-arch", {**SOURCE, "CCA": "6.1"}, {}, {}, "error", "does not compile for 6.1"),
     ("torch-cuda", {"CUDA_VERSION": "12.4.1"}, {}, {}, "error", "no wheels of PyTorch 2.14.1 for cu124"),
     ("torch-cuda", {"PYTORCH_VERSION_TAG": "v2.99.0"}, {}, {}, "warning", "not in the tables"),
+    ("torch-cuda", {"PYTORCH_VERSION_TAG": "2.6"}, {}, {}, "warning", "write it in full, like v2.6.0"),
     ("torch-python", {**CPU, "PYTORCH_VERSION_TAG": "v2.99.0"}, {}, {}, "warning", "misc/compat.yaml"),
     ("torch-python", {"PYTHON_VERSION": "3.9"}, {}, {}, "error", "do not go together"),
     ("companions", {"TORCHVISION_VERSION_TAG": "v0.20.1"}, {}, {}, "error", "v0.29.1"),
@@ -218,6 +219,12 @@ def test_a_plain_base_that_nobody_has_is_made_here() -> None:
     found = examine(CPU, presence={"debian:bookworm-slim": ""})["base-image"]
     assert found.severity == "info"
     assert "invoke base-image" in found.hint
+
+
+def test_without_an_engine_nobody_knows_which_images_are_here() -> None:
+    found = examine(CPU, docker=replace(DOCKER, version=""), presence={"cresset-base:bookworm": ""})["base-image"]
+    assert (found.severity, found.hint) == ("info", "")
+    assert "is not known" in found.message
 
 
 def test_a_wheelhouse_may_hold_what_no_index_has() -> None:
