@@ -107,7 +107,7 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     no_cuda = env_file.choose_use_cuda(facts, service=service, wanted=resolved.values["USE_CUDA"])
     if wish.names_gpu and resolved.values["USE_CUDA"].value == "0" and resolved.values["USE_CUDA"].source == ".env":
         request = request.having(USE_CUDA="1")
-        implied["USE_CUDA"] = "--cuda" if wish.cuda else "--cca"
+        implied["USE_CUDA"] = "--cuda" if wish.cuda else "--cca" if wish.cca else "--driver"
         resolved, _ = project.load(Request(service=service, overrides=request.overrides), needs_env=False)
     without = [] if wish.names_gpu else no_cuda
     planned = _settle(request, service, without, wish) if without else resolved

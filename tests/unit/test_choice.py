@@ -18,7 +18,7 @@ from cresset.versions import bases, choice, combination, wish
 from cresset.versions.choice import Surroundings
 from cresset.versions.combination import Verdict
 from cresset.versions.wish import Wish
-from tests.unit.a_configuration import TABLES, gpu, settings
+from tests.unit.a_configuration import ROOT, TABLES, gpu, settings
 
 RELEASES = TABLES.rows["releases"]
 
@@ -155,6 +155,14 @@ def test_the_newest_that_exists_is_taken_and_said_why() -> None:
     assert found["CUDA_VERSION"] == ("12.6.3", "the newest that has official wheels; it needs driver 525 or newer")
     assert found["DISTRO_VERSION"][0] == "24.04"
     assert found["PYTHON_VERSION"] == ("3.12", "the one that ubuntu24.04 has")
+
+
+def test_the_page_says_which_cuda_is_the_default_and_which_is_chosen() -> None:
+    said = (ROOT / "docs" / "versions.md").read_text()
+    default, chosen = settings({}), choose(Wish(torch="2.14"))
+    torch, cuda = default["PYTORCH_VERSION_TAG"].removeprefix("v"), default["CUDA_VERSION"]
+    assert f"PyTorch {torch} for CUDA {combination.minor(cuda)}," in said
+    assert f"there are wheels for, {combination.minor(chosen['CUDA_VERSION'])}." in said
 
 
 def test_a_release_whose_wheels_lie_apart_has_to_be_named_in_full() -> None:
