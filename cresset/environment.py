@@ -120,11 +120,12 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     if versions:
         _, too_old = env_file.choose_cuda(gpus, replace(settled.values["CUDA_VERSION"], source=availability.CHOSEN))
     found, none_found = availability.choose_wheels(settled, facts)
-    doubts = []
+    doubts: list[str] = []
     if versions:
         doubts = gate.after_choice(_settle(request, service, [*cuda, *versions, *found], wish), facts)
-    elif _JUDGED & request.overrides.keys():
-        doubts = gate.doubts(_settle(request, service, [*cuda, *found], wish), facts)
+    if _JUDGED & request.overrides.keys():
+        planned = _settle(request, service, [*cuda, *versions, *found], wish)
+        doubts += gate.doubts(planned, facts, named=request.overrides)
     said = [one for one in _said(resolved, request, os.environ) if one.name not in wish.settings]
     said = [replace(one, reason=implied.get(one.name, one.reason)) for one in said]
     capabilities = env_file.capability_choices(gpus)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
@@ -45,8 +46,14 @@ def _warning(verdict: Verdict) -> str:
     return f"{verdict.message}; nothing says what goes with it" if verdict.check == "torch" else verdict.message
 
 
-def doubts(settled: Configuration, facts: Host) -> list[str]:
-    """Return what is known to fail of settings that were set one by one, and which GPUs of CCA they do not serve."""
+def doubts(settled: Configuration, facts: Host, *, named: Collection[str]) -> list[str]:
+    """Return what is known to fail of settings that were set one by one, and which GPUs of CCA they do not serve.
+
+    Args:
+        settled: the configuration that they lead to.
+        facts: the host.
+        named: their names.
+    """
     if not settled.has_torch_by_tag:
         return []
     tables = knowledge.tables()
@@ -54,6 +61,10 @@ def doubts(settled: Configuration, facts: Host) -> list[str]:
     found = [
         f"{one.message}: {one.hint}" for one in judged if not (one.check == "torch-cuda" and _has_torch(settled, facts))
     ]
+    if settled["USE_CUDA"] == "0" and (idle := sorted({"CCA", "CUDA_VERSION"} & set(named))):
+        found.append(f"without CUDA (USE_CUDA=0) {' and '.join(idle)} say nothing: with it, --service train")
+        with_cuda = replace(settled.values["USE_CUDA"], value="1")
+        settled = replace(settled, values={**settled.values, "USE_CUDA": with_cuda})
     here = Facts(docker=Docker(machine=facts.machine), machine=Machine(), tables=tables, project=None)
     return [*found, *(f"{one.message}: {one.hint}" for one in _architectures(here, settled))]
 

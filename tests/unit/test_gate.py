@@ -197,7 +197,7 @@ def test_a_choice_is_checked_too(tmp_path: Path) -> None:
     host = replace(HOST, wheelhouse=str(tmp_path))
     other = {"CUDA_VERSION": "12.4.1", "DISTRO_VERSION": "22.04"}
     assert gate.after_choice(configuration(other), host) == []
-    assert gate.doubts(configuration(other), host) == []
+    assert gate.doubts(configuration(other), host, named=()) == []
     wheel.rename(tmp_path / "torch-2.13.0+cu124-cp312-cp312-linux_x86_64.whl")
     with pytest.raises(CressetError, match=r"there are no wheels of PyTorch 2\.14\.1 for cu124"):
         gate.after_choice(configuration(other), host)
@@ -215,11 +215,17 @@ def test_a_choice_is_checked_too(tmp_path: Path) -> None:
 
 
 def test_what_is_set_one_by_one_is_judged_too() -> None:
-    assert gate.doubts(configuration({"CCA": "8.6"}), HOST) == []
-    (said,) = gate.doubts(configuration({"CCA": "6.1", "CUDA_VERSION": "13.0.3"}), HOST)
+    assert gate.doubts(configuration({"CCA": "8.6"}), HOST, named={"CCA"}) == []
+    (said,) = gate.doubts(configuration({"CCA": "6.1", "CUDA_VERSION": "13.0.3"}), HOST, named=())
     assert said.startswith("CCA names 6.1, and the official wheel for CUDA 13.0.3 is for 7.5")
-    (said,) = gate.doubts(configuration(BAD), HOST)
+    (said,) = gate.doubts(configuration(BAD), HOST, named=())
     assert said.endswith(": set TORCHVISION_VERSION_TAG to v0.29.1")
+    # On a host without a GPU the service is cpu, whatever CUDA is named.
+    idle = {"USE_CUDA": "0", "BUILD_IMAGE": "debian:bookworm-slim", "TRAIN_IMAGE": "debian:bookworm-slim", "CCA": "6.1"}
+    first, second = gate.doubts(configuration(idle), HOST, named={"CCA", "CUDA_VERSION", "TZ"})
+    assert "CCA and CUDA_VERSION say nothing" in first
+    assert second.startswith("CCA names 6.1")
+    assert gate.doubts(configuration(idle), HOST, named={"TZ"}) == []
 
 
 @pytest.mark.parametrize(
