@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from cresset.versions.combination import Verdict, is_confirmed, unknown, verdict
+from cresset.versions.combination import Verdict, either, is_confirmed, unknown, verdict
 from cresset.versions.compat import Tables, release_of
 
 _NVIDIA = re.compile(
@@ -108,7 +108,7 @@ def _tag(tables: Tables, image: str) -> Iterator[Verdict]:
             is_good=False,
             good="",
             bad=f"{image} never was: there is no {system}",
-            hint=f"set DISTRO_VERSION as well, to {' or '.join(versions)}",
+            hint=f"set DISTRO_VERSION as well, to {either(versions)}",
             source=tables.source("images"),
         )
     elif system not in row["systems"]:

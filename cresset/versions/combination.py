@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -208,14 +208,14 @@ def _wheels(tables: Tables, release: Mapping[str, Any], values: Mapping[str, str
     if values["PYTORCH_INDEX_URL"] or values["PYTORCH_FETCH_NIGHTLY"] == "1":
         return
     variant = wheels.variant(use_cuda=values["USE_CUDA"], cuda_version=values["CUDA_VERSION"])
-    there = (tables.newest_patch(wheels.cuda_of(label)) for label in release["cuda"])
+    there = [tables.newest_patch(wheels.cuda_of(label)) for label in release["cuda"]]
     what = f"wheels of PyTorch {release['torch']} for {variant}"
     yield verdict(
         "torch-cuda",
         is_good=variant in release["cuda"],
         good=f"there are {what}",
         bad=f"there are no {what}",
-        hint=f"choose a CUDA_VERSION of {' or '.join(there)}, or compile it: --set BUILD_MODE=include",
+        hint=f"choose a CUDA_VERSION of {either(there)}, or compile it: --set BUILD_MODE=include",
         source=tables.source("releases"),
         is_known=is_confirmed(release, "cuda"),
     )
@@ -270,6 +270,11 @@ def verdict(
 def unknown(check: str, message: str, hint: str = "") -> Verdict:
     """Return the verdict that nothing is known."""
     return Verdict(check=check, status="unknown", message=message, hint=hint)
+
+
+def either(words: Sequence[str]) -> str:
+    """Return words as a choice: `a, b or c`."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def is_confirmed(row: Mapping[str, Any], cell: str) -> bool:

@@ -43,7 +43,7 @@ def test_the_defaults_are_supported() -> None:
         ({"TORCHVISION_VERSION_TAG": "v0.20.1"}, "companions", "TORCHVISION_VERSION_TAG to v0.29.1"),
         ({"TORCHAUDIO_VERSION_TAG": "2.10.0"}, "companions", "TORCHAUDIO_VERSION_TAG to v2.11.0"),
         ({"TORCHTEXT_VERSION_TAG": "v0.18.0"}, "companions", "leave TORCHTEXT_VERSION_TAG empty"),
-        ({"CUDA_VERSION": "12.4.1"}, "torch-cuda", "CUDA_VERSION of 12.6.3 or 13.0.3 or 13.2.1,"),
+        ({"CUDA_VERSION": "12.4.1"}, "torch-cuda", "CUDA_VERSION of 12.6.3, 13.0.3 or 13.2.1,"),
         ({"BUILD_MODE": "include", "CUDA_VERSION": "11.8.0", "CCA": "8.6"}, "toolkit-torch", "12.6 or newer"),
         ({"BUILD_MODE": "include", "CCA": "7.0 8.6"}, "toolkit-arch", "take it out of CCA"),
         ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "main"}, "toolkit-arch", "out of CCA"),
@@ -139,6 +139,11 @@ def test_code_runs_on_the_same_major_and_no_lower_minor_and_ptx_on_what_is_newer
 )
 def test_what_no_code_of_a_cuda_can_run_on(cuda: str, gpu: str, *, is_out: bool) -> None:
     assert combination.is_beyond(TABLES, cuda, gpu) == is_out
+
+
+@pytest.mark.parametrize(("words", "said"), [(["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c")])
+def test_words_to_choose_from(words: list[str], said: str) -> None:
+    assert combination.either(words) == said
 
 
 def test_ones_own_rows_add() -> None:
