@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -157,13 +156,3 @@ def _find(text: str, *path: str) -> Mapping[str, object]:
         # A service of the person's own may be written in short, as `build: .` is.
         found = found.get(key) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else {}
-
-
-def env_file_names(text: str) -> frozenset[str]:
-    """Return the names that an `.env` file's text sets; their values are Compose's business."""
-    return frozenset(env_file_entries(text))
-
-
-def env_file_entries(text: str) -> tuple[str, ...]:
-    """Return the names that an `.env` file's text sets, in its order, one that is set twice twice."""
-    return tuple(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_-]*)[ \t]*[=:]", text, re.MULTILINE))

@@ -8,7 +8,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -52,6 +53,37 @@ class Engine:
         if sys.stderr is not None:  # closed by whoever started this
             sys.stderr.write(done.stderr)
         return done.stdout
+
+    def read_settings(self, names: Iterable[str], *, env_text: str, shell: Mapping[str, str]) -> dict[str, str]:
+        """Return what Compose takes settings for, empty ones for those that nobody sets.
+
+        Args:
+            names: of the settings.
+            env_text: the text of an `.env`, whether it is there or not.
+            shell: the environment, which comes before it.
+
+        Returns:
+            Nothing at all where Compose cannot read the text, or is not here.
+        """
+        # A project of their own: what is wrong with that of this checkout does not matter.
+        rows = "".join(f"  {name}: ${{{name}-}}\n" for name in names)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as file:
+            file.write(env_text)
+            file.flush()
+            argv = ["docker", "compose", "--project-name=x", "--env-file", file.name, "--file=-"]
+            try:
+                done = subprocess.run(
+                    [*argv, "config", "--format=json"],
+                    input=f"services: {{ x: {{ image: x }} }}\nx-read:\n{rows}",
+                    env=dict(shell),
+                    check=False,
+                    capture_output=True,
+                    encoding="utf-8",
+                    errors="replace",
+                )
+            except OSError:
+                return {}
+        return {} if done.returncode else json.loads(done.stdout.replace("$$", "$"))["x-read"]
 
     def _broken_override(self) -> str:
         """Return the override file's name where Compose takes the project without it; empty otherwise."""

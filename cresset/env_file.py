@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from cresset import compose, hardware, settings
+from cresset import env_entries, hardware, settings
 from cresset.configuration import Value
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
 from cresset.host import Host
@@ -201,11 +202,11 @@ def compose_text(choices: Iterable[Choice], values: Mapping[str, Value]) -> str:
 
 def add_missing(text: str, choices: Iterable[Choice], values: Mapping[str, Value]) -> str:
     """Return an `.env` with what it does not set: the choices in place of their comments, the rest as comments."""
-    is_set = compose.env_file_names(text)
+    is_set = env_entries.names(text)
     for choice in {choice.name: choice for choice in choices}.values():
         if choice.name not in is_set:
             text = record(text, choice)
-    named = compose.env_file_names(re.sub(r"^#[ \t]?", "", text, flags=re.MULTILINE))
+    named = {entry.name for entry in env_entries.read(text)}
     lines = [line for name, value in values.items() if name not in named for line in (*_commented(value), "")]
     return text.rstrip("\n") + "\n\n" + "\n".join(lines) if lines else text
 
@@ -213,11 +214,34 @@ def add_missing(text: str, choices: Iterable[Choice], values: Mapping[str, Value
 def record(text: str, choice: Choice) -> str:
     """Return an `.env` with a setting changed where it is set (the last time), else commented, else at the end."""
     line = _line(choice)
-    for pattern in (rf"^[ \t]*(?:export[ \t]+)?{choice.name}[ \t]*[=:].*$", rf"^#[ \t]?{choice.name}=.*$"):
-        if places := list(re.finditer(pattern, text, re.MULTILINE)):
-            return text[: places[-1].start()] + line + text[places[-1].end() :]
+    found = [entry for entry in env_entries.read(text) if entry.name == choice.name]
+    if found:
+        place = max(found, key=lambda entry: (not entry.is_comment, entry.start))
+        rest = text[place.end :]
+        # Behind a closing quote, a line may go on with the next setting.
+        is_alone = not rest.partition("\n")[0].strip()
+        return text[: place.start] + line + ("" if is_alone else "\n") + rest
     comment = f"# {choice.reason}\n" if choice.reason else ""
     return text.rstrip("\n") + f"\n\n{comment}{line}\n"
+
+
+def refuse_unread(choices: Iterable[Choice], read: Mapping[str, str]) -> None:
+    """Refuse to write an `.env` of which Compose makes something else than was chosen.
+
+    Args:
+        choices: what the file is to say.
+        read: what Compose makes of it, by name.
+
+    Raises:
+        CressetError: with the first setting that it would read otherwise.
+    """
+    for choice in choices:
+        # Those of Compose itself have a value whatever the file says.
+        if not choice.name.startswith("COMPOSE_") and choice.value != (found := read.get(choice.name, "")):
+            raise CressetError(
+                f".env: Compose would read {choice.name} as {quoted(found)}, so nothing was written",
+                f"write it into .env by hand, in a line of its own: {_line(choice)}",
+            )
 
 
 def quote(value: str) -> str:

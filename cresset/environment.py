@@ -11,7 +11,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cresset import compose, configuration, devices, env_file, files, hardware, host, inventory, override_file, project
+from cresset import (
+    configuration,
+    devices,
+    env_entries,
+    env_file,
+    files,
+    hardware,
+    host,
+    inventory,
+    override_file,
+    project,
+)
 from cresset.configuration import Configuration, Request
 from cresset.credentials import mask
 from cresset.engine import Engine
@@ -79,7 +90,7 @@ def _write_env(request: Request, *, console: Console, update: bool = False, wish
         _show_notes(proposal, console=Console(stderr=True))
         return
     files.write(".env", proposal.text, former=former, mode=0o600)
-    _show(proposal, before=frozenset() if blank else compose.env_file_names(former or ""), console=console)
+    _show(proposal, before=frozenset() if blank else env_entries.names(former or ""), console=console)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +157,16 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     notes = [f"Warning: {warning}" for warning in (too_old, none_found, *doubts) if warning]
     notes += _notes(facts)
     notes += [f"Not used: {odd.name} = {mask(odd.value)} ({odd.reason})." for odd in unusable]
+    written = [one for one in choices.values() if one.name in asked or one.name not in env_entries.names(former)]
+    env_file.refuse_unread(written, _read_back(text, written))
     return _Proposal(text=text, choices=choices, asked=asked, gpus=facts.gpus, notes=notes)
+
+
+def _read_back(text: str, choices: Sequence[Choice]) -> dict[str, str]:
+    """Return what Compose makes of an `.env`, whatever the shell says."""
+    names = [one.name for one in choices]
+    shell = {name: value for name, value in os.environ.items() if name not in names}
+    return Engine().read_settings(names, env_text=text, shell=shell)
 
 
 def _said(resolved: Configuration, request: Request, shell: Mapping[str, str]) -> list[Choice]:
@@ -205,7 +225,7 @@ def _notes(facts: host.Host) -> list[str]:
 
 
 def _service(facts: host.Host, env_text: str, wish: Wish) -> str:
-    if "SERVICE" in compose.env_file_names(env_text):
+    if "SERVICE" in env_entries.names(env_text):
         former, _ = project.load(Request())
         is_without = former.values["USE_CUDA"].value == "0" and former.values["USE_CUDA"].source == "service"
         return "train" if wish.names_gpu and is_without else former.service.name

@@ -6,15 +6,16 @@ import os
 import re
 from difflib import get_close_matches
 
-from cresset import compose, configuration, dockerfile, files, override_file, settings
+from cresset import compose, configuration, dockerfile, env_entries, files, override_file, settings
 from cresset.compose import Service
 from cresset.configuration import Configuration, Request
-from cresset.credentials import quoted
+from cresset.credentials import mask, quoted
 from cresset.dockerfile import Dockerfile
 from cresset.engine import Engine
 from cresset.errors import CressetError
 
 COMPOSE_FILE = "docker-compose.yaml"
+_LONGEST = 80  # characters of what Compose says of a line
 # Not what is below the last ones: /usr/src and /var/lib may well hold a folder of sources or wheels.
 _SYSTEM = re.compile(r"/|/(?:dev|proc|sys)(?:/.*)?|/(?:bin|boot|etc|home|lib[0-9]*|mnt|opt|run|sbin|tmp|usr|var)")
 
@@ -40,7 +41,8 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
     try:
         model = compose.read(everything.compose_config(dotenv=dotenv))
     except CressetError as error:
-        _refuse_use_cuda(str(error))
+        _refuse_unreadable(str(error), env_text)
+        _refuse_unfit_settings(str(error), everything, env_text)
         _refuse_misspelt_service(str(error), compose_text)
         raise
     configuration.require_whole(model)
@@ -53,7 +55,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
         compose_text=compose_text,
         recipes=recipes,
         shell=os.environ,
-        env_file=compose.env_file_names(env_text),
+        env_file=env_entries.names(env_text),
     )
     _refuse_unfit_folders(resolved)
     return resolved, Engine(environment=configuration.environment(request, service), dry_run=request.dry_run)
@@ -67,11 +69,25 @@ def read_recipes(service: Service | None = None) -> dict[str, Dockerfile]:
     return {name: dockerfile.parse(text, name=name) for name, text in texts.items()}
 
 
-def _refuse_use_cuda(refusal: str) -> None:
-    """Refuse a USE_CUDA that is neither 0 nor 1, which Compose looks for among the services of misc/cuda.yaml."""
-    if found := re.search(r'"cuda-(.*)" not found', refusal):
-        source = "shell" if "USE_CUDA" in os.environ else ".env"
-        settings.find("USE_CUDA", source).check(found[1], source)
+def _refuse_unreadable(refusal: str, env_text: str) -> None:
+    """Refuse an `.env` that Compose cannot read, with the line; that of an open quote is to it the last one."""
+    if found := re.search(r"failed to read \S.*/\.env: (?:line (\d+): )?(.*)", refusal):
+        line = str(env_entries.line_of_open_quote(env_text) or found[1] or "") if "quote" in found[2] else found[1]
+        raise CressetError(
+            f".env{f':{line}' if line else ''}: {mask(found[2])[:_LONGEST]}",
+            "write NAME=VALUE in .env, and a value with blanks, quotes or a $ like NAME='VALUE'",
+        )
+
+
+def _refuse_unfit_settings(refusal: str, engine: Engine, env_text: str) -> None:
+    """Refuse a value of the shell or of `.env` that Compose stumbles over, in words that name the setting."""
+    read = engine.read_settings(settings.NAMES, env_text=env_text, shell={**os.environ, **engine.environment})
+    if found := re.search(r'invalid project name "(.*)":', refusal):
+        read["COMPOSE_PROJECT_NAME"] = found[1]
+    for name, value in read.items():
+        # An empty one leaves most settings at their defaults.
+        if value:
+            settings.NAMES[name].check(value, "shell" if name in os.environ else ".env")
 
 
 def _refuse_unfit_folders(resolved: Configuration) -> None:

@@ -411,10 +411,30 @@ MISTAKES = (
     ),
     Mistake(name="a dash", env="CUDA-VERSION=13.0.3", says=".env: there is no setting", hint="CUDA_VERSION?"),
     Mistake(name="small letters", env="cuda_version=1", says=".env: there is no setting", hint="CUDA_VERSION?"),
-    Mistake(name="a blank in a name", env="A B=1", says="docker compose: failed to read", hint=".env"),
-    Mistake(name="an open quote", env="USR='me", says="docker compose: failed to read", hint=".env"),
-    Mistake(name="an open brace", env="USR=${X", says="docker compose: failed to read", hint=".env"),
-    Mistake(name="a project's name", env="COMPOSE_PROJECT_NAME=Mine", says="docker compose: invalid", hint=".env"),
+    Mistake(name="a blank in a name", env="A B=1", says=".env:4: key cannot contain a space", hint="write NAME=VALUE"),
+    Mistake(name="no = in .env", env="hello world", says=".env:4: key cannot contain a space", hint="NAME=VALUE"),
+    Mistake(name="an open quote", env="USR='me\nB=1", says=".env:4: unterminated quoted value", hint="NAME='VALUE'"),
+    Mistake(name="an open brace", env="USR=${X", says=".env: Invalid template", hint="NAME='VALUE'"),
+    Mistake(name="a misspelt name behind quotes", env="A='b\nc' GPUSS=1", says=".env: there is no", hint="GPUS?"),
+    Mistake(
+        name="a size in .env that Compose refuses, naming any service",
+        env="SHM_SIZE=lots",
+        says="SHM_SIZE (from .env): 'lots' is not a size",
+        hint="8gb",
+    ),
+    Mistake(
+        name="a size in the shell that Compose refuses, naming any service",
+        words=("up",),
+        variables={"SHM_SIZE": "lots"},
+        says="SHM_SIZE (from shell): 'lots' is not a size",
+        hint="8gb",
+    ),
+    Mistake(
+        name="a project's name with a blank",
+        variables={"COMPOSE_PROJECT_NAME": "My Project"},
+        says="COMPOSE_PROJECT_NAME (from shell): 'My Project' is not a project's name",
+        hint="small letters",
+    ),
     # The requirement files.
     Mistake(
         name="no requirement file",
@@ -578,8 +598,6 @@ def _by_each_door() -> list[Mistake]:
     first = {name: (value, hint) for name, value, hint in reversed(VALUES)}
     made = []
     for name, (value, hint) in first.items():
-        if name.startswith("COMPOSE_"):
-            continue  # Compose refuses it first, in its own words.
         told: list[tuple[str, tuple[str, ...], dict[str, str], str]] = [
             ("--set", ("config", "--set", f"{name}={value}"), {}, ""),
             ("shell", ("config",), {name: value}, ""),

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from cresset import compose, disk, env_file, files, hardware, host, override_file, refusals
+from cresset import disk, env_entries, env_file, files, hardware, host, override_file, refusals
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.hardware import Gpu
@@ -115,7 +115,7 @@ def _machine(gpus: Sequence[Gpu], complaint: str, resolved: Configuration | None
         docker_config=problem,
         helpers=tuple(name for name in helpers if shutil.which(name) is None),
         env_mode=(files.ROOT / ".env").stat().st_mode & 0o777 if text is not None and text.strip() else None,
-        env_names=compose.env_file_entries(text or ""),
+        env_names=env_entries.listed(text or ""),
         override=override,
         folders={path: _owner(path) for path in (resolved.service.made_folders if resolved else ())},
     )

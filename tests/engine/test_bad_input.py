@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cresset import env_file, forms
+from cresset.engine import Engine
 from tests import bad_input
 from tests.bad_input import Content, Mistake
 from tests.engine.checkout import Checkout, Result, run
@@ -148,6 +149,35 @@ def test_env_means_what_compose_says_it_means(bare: Checkout, text: str, value: 
         oracle = json.loads(bare.compose("--profile", "*", "config", "--format", "json").out)
     assert rows["COMMAND"] == value
     assert oracle["x-cresset"]["COMMAND"].replace("$$", "$") == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MINE=a\nTZ=Etc/UTC\n\xa0TZ=Asia/Seoul\n",
+        "MINE=a\nTZ=Etc/UTC\n\fTZ=Asia/Seoul\r\n",
+        "MINE=a\nTZ=Etc/UTC\n\u3000\vTZ=Asia/Seoul\n",
+        'MINE="a\nTZ=Asia/Seoul\nb"\n',
+        "MINE='it\\'s\n#TZ=Asia/Seoul\nb' # c'\n",
+        "MINE='a' TZ=Asia/Seoul\n",
+        "MINE=a TZ='Asia/Seoul'\n",
+        "TZ='Asia/Seoul' MINE=a\n",
+        "TZ\nMINE: a\n",
+        "#TZ=x'\nMINE='b'\n",
+        "export\nTZ=a\nMINE=b # '\n",
+    ],
+)
+def test_a_changed_setting_is_what_compose_reads_and_no_other_changes(text: str) -> None:
+    names, shell = ("TZ", "MINE"), {name: value for name, value in os.environ.items() if name != "TZ"}
+    before = Engine().read_settings(names, env_text=text, shell=shell)
+    changed = env_file.record(text, env_file.Choice(name="TZ", value="Europe/Berlin"))
+    assert before["MINE"]
+    assert Engine().read_settings(names, env_text=changed, shell=shell) == {**before, "TZ": "Europe/Berlin"}
+
+
+def test_a_misspelt_name_in_the_quotes_of_a_value_is_part_of_it(bare: Checkout) -> None:
+    with instead(bare.path / ".env", f'{ENV}MINE="a\nCUDA_VERISON=x\nb"\n'.encode()):
+        bare.invoke("config")
 
 
 def test_two_parts_are_enough_for_an_old_cuda(bare: Checkout) -> None:

@@ -96,11 +96,6 @@ def test_a_service_may_fix_settings_that_are_no_arguments() -> None:
     assert compose.own_settings(text, "cpu") == {}
 
 
-def test_only_the_names_of_an_env_file_are_read() -> None:
-    text = "# GPUS=1\n\nUID=1\nexport  TZ='Etc/UTC' # here\r\n  GRP: staff\n1X=2\nUID=3\nSHELLED\n"
-    assert compose.env_file_names(text) == {"UID", "TZ", "GRP"}
-
-
 def test_a_service_that_asks_for_gpus_is_known() -> None:
     device = {"capabilities": ["gpu"], "driver": "nvidia", "count": -1}
     answer = json.loads(json.dumps(ANSWER))

@@ -7,6 +7,7 @@ import pytest
 from cresset import env_file, settings
 from cresset.configuration import Value
 from cresset.env_file import Choice
+from cresset.errors import CressetError
 from cresset.hardware import Gpu
 from cresset.versions import wheels
 from tests.unit.a_host import HOST
@@ -104,11 +105,33 @@ def test_an_update_adds_what_is_not_set_and_changes_nothing_that_is() -> None:
         ("PLAIN_IMAGE: x\n", "PLAIN_IMAGE=made:1\n"),
         ("#PLAIN_IMAGE=debian\nB=2\n", "PLAIN_IMAGE=made:1\nB=2\n"),
         ("B=2\n", "B=2\n\n# why\nPLAIN_IMAGE=made:1\n"),
+        ("\xa0PLAIN_IMAGE=x\r\nB=2\n", "\xa0PLAIN_IMAGE=made:1\r\nB=2\n"),
+        ("A='\nPLAIN_IMAGE=x\n'\n", "A='\nPLAIN_IMAGE=x\n'\n\n# why\nPLAIN_IMAGE=made:1\n"),
+        ("PLAIN_IMAGE='a\nb' # mine\nB=2\n", "PLAIN_IMAGE=made:1\nB=2\n"),
+        ("A='1' PLAIN_IMAGE='x' B=2\n", "A='1' PLAIN_IMAGE=made:1\n B=2\n"),
     ],
-    ids=["in its place", "the last of two, which counts", "a colon", "in its comment's place", "at the end"],
+    ids=[
+        "in its place",
+        "the last of two, which counts",
+        "a colon",
+        "in its comment's place",
+        "at the end",
+        "behind a blank that is none of ASCII",
+        "not within the quotes of another",
+        "over several lines",
+        "between two others",
+    ],
 )
 def test_a_choice_is_recorded(former: str, want: str) -> None:
     assert env_file.record(former, Choice(name="PLAIN_IMAGE", value="made:1", reason="why")) == want
+
+
+def test_what_compose_would_read_otherwise_is_not_written() -> None:
+    choices = [Choice(name="TZ", value="Europe/Berlin"), Choice(name="COMPOSE_PROFILES", value="cpu")]
+    env_file.refuse_unread(choices, {"TZ": "Europe/Berlin"})
+    with pytest.raises(CressetError, match="Compose would read TZ as 'Asia/Seoul'") as refusal:
+        env_file.refuse_unread(choices, {"TZ": "Asia/Seoul"})
+    assert refusal.value.hint.endswith(": TZ=Europe/Berlin")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,19 @@ STAGES = [(recipe, stage) for recipe in RECIPES.values() for stage in recipe.sta
 # From the ground up; a module imports only from floors below its own.
 FLOORS = (
     {"credentials", "data", "errors", "hardware", "remedies"},
-    {"devices", "files", "forms", "host", "layout", "plain_yaml", "processes", "rawjson", "refusals", "shell_words"}
+    {
+        "devices",
+        "env_entries",
+        "files",
+        "forms",
+        "host",
+        "layout",
+        "plain_yaml",
+        "processes",
+        "rawjson",
+        "refusals",
+        "shell_words",
+    }
     | {"tree", "vertex"},
     {"compose", "context", "engine", "history", "instructions", "pace", "progress", "settings", "steps", "wheels"},
     {"bake", "causes", "compat", "disk", "dockerfile", "inventory", "live", "override_file", "requirements"}
