@@ -37,9 +37,19 @@ def read(name: str) -> str | None:
     except IsADirectoryError:
         raise CressetError(f"{name} is a folder, not a file", f"move it away: mv {name} {name}.old") from None
     except UnicodeDecodeError as error:
-        raise CressetError(f"{name} is not UTF-8 (byte {error.start})", f"convert it: iconv -t UTF-8 {name}") from None
+        raise _not_utf8(name, error) from None
     except OSError as error:
         raise CressetError(f"{name} cannot be read: {error.strerror}", f"see `ls -l {name}`") from None
+
+
+def _not_utf8(name: str, error: UnicodeDecodeError) -> CressetError:
+    """Return what to tell a person whose file another encoding wrote: its name, and a command that keeps its mode."""
+    is_utf16 = error.object.startswith((b"\xff\xfe", b"\xfe\xff"))
+    number = error.object.count(b"\n", 0, error.start) + 1
+    place = name if is_utf16 else f"{name}:{number}"
+    old, new = shlex.quote(name), shlex.quote(f"{name}.new")
+    convert = f"iconv -f {'UTF-16' if is_utf16 else 'LATIN1'} -t UTF-8 {old} > {new} && cp {new} {old} && rm {new}"
+    return CressetError(f"{place} is not UTF-8", f"convert it: {convert}")
 
 
 def require(name: str) -> str:

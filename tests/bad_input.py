@@ -399,7 +399,8 @@ MISTAKES = (
             ("a pipe", os.mkfifo, ".env is no ordinary file", "mv .env .env.old"),
             ("a device", lambda path: path.symlink_to("/dev/null"), ".env is no ordinary file", "mv .env .env.old"),
             ("a link to itself", lambda path: path.symlink_to(".env"), ".env cannot be read: ", "ls -l .env"),
-            ("not UTF-8", b"USR=M\xfcller\n", ".env is not UTF-8 (byte 5)", "iconv"),
+            ("not UTF-8", b"UID=1\nUSR=M\xfcller\n", ".env:2 is not UTF-8", "iconv -f LATIN1"),
+            ("UTF-16", "USR=me".encode("utf-16"), ".env is not UTF-8", "iconv -f UTF-16"),
         )
         for words in (("config",), ("env",), ("env", "--update"), BUILD, ("up",), ("down",))
     ),
@@ -442,6 +443,13 @@ MISTAKES = (
         files={"reqs/pip-train.requirements.txt": None},
         says="reqs/pip-train.requirements.txt is missing",
         hint="git checkout",
+    ),
+    Mistake(
+        name="a requirement file that is not UTF-8",
+        words=BUILD,
+        files={"reqs/apt-train.requirements.txt": b"# f\xfcr\ngit\n"},
+        says="reqs/apt-train.requirements.txt:1 is not UTF-8",
+        hint="iconv -f LATIN1 -t UTF-8 reqs/apt-train.requirements.txt",
     ),
     Mistake(
         name="a pip line",

@@ -180,6 +180,18 @@ def test_a_misspelt_name_in_the_quotes_of_a_value_is_part_of_it(bare: Checkout) 
         bare.invoke("config")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_the_command_of_a_hint_converts_a_file_and_keeps_its_mode(bare: Checkout, encoding: str) -> None:
+    with instead(bare.path / ".env", f"# Müller\n{ENV}".encode(encoding)):
+        (bare.path / ".env").chmod(0o600)
+        hint = bare.invoke("config", check=False).lines[1]
+        run(["sh", "-c", hint.partition("convert it: ")[2]], cwd=bare.path)
+        assert (bare.path / ".env").read_text() == f"# Müller\n{ENV}"
+        assert stat.S_IMODE((bare.path / ".env").stat().st_mode) == 0o600
+        assert bare.setting("SERVICE") == "train"
+    assert not (bare.path / ".env.new").exists()
+
+
 def test_two_parts_are_enough_for_an_old_cuda(bare: Checkout) -> None:
     with instead(bare.path / ".env", f"{ENV}CUDA_VERSION=10.2\r\nPYTHON_VERSION=3.6\r\n".encode()):
         assert (bare.setting("CUDA_VERSION"), bare.setting("PYTHON_VERSION")) == ("10.2", "3.6")
