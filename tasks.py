@@ -15,7 +15,7 @@ from invoke.tasks import Task
 from rich.console import Console
 
 from cresset import container, project
-from cresset.command_line import console, refuse_misspelt_task, task, whole_number
+from cresset.command_line import console, guard_output, refuse_mistakes, task, whole_number
 from cresset.configuration import Request
 from cresset.errors import CressetError
 
@@ -353,4 +353,5 @@ for name, (members, doc, variants) in FAMILY.items():
         summary = f"Do what {name} {words} does."
         ns.add_task(family_task(f"{name}-{variant}", *members, doc=summary, always=frozenset(variant.split("-"))))
 if sys.argv[0].endswith(("/invoke", "/inv", "/invoke/__main__.py")):
-    refuse_misspelt_task(sys.argv[1:], list(ns.task_names))
+    guard_output()
+    refuse_mistakes(sys.argv[1:], ns)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import os
 import re
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
+from types import TracebackType
+from typing import TYPE_CHECKING
 
+from invoke.collection import Collection
 from invoke.context import Context
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
+from invoke.parser import Parser
+from invoke.program import Program
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 from rich.console import Console
@@ -19,6 +25,9 @@ from cresset import files, settings
 from cresset.configuration import Request
 from cresset.credentials import quoted
 from cresset.errors import CressetError
+
+if TYPE_CHECKING:
+    from invoke.parser.context import ParserContext
 
 HELP = {
     "against": "figures of another environment, as --json prints them: how many times as fast this one is",
@@ -136,14 +145,75 @@ def whole_number(option: str, text: str) -> int:
     return int(text or "0")
 
 
-def refuse_misspelt_task(words: list[str], known: list[str]) -> None:
-    """Refuse a first word that is no task, with the nearest one; what begins with an option is left to Invoke.
+def refuse_mistakes(words: list[str], namespace: Collection) -> None:
+    """Refuse what Invoke would refuse in fewer words: a task or an option that is none, a value that is missing.
 
     Raises:
-        Exit: there is no such task.
+        Exit: with the nearest name, or with what shows the names there are.
     """
-    name = words[0] if words and not words[0].startswith("-") else ""
-    if name and name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`invoke --list` shows them"
-        raise Exit(f"there is no task {quoted(name)}\n  {hint}", code=2)
+    initial = Program().initial_context
+    tasks = list(namespace.task_names)
+    try:
+        # As Invoke does it: its own options first, then the tasks with theirs.
+        core = Parser(initial=initial, ignore_unknown=True).parse_argv(words)
+        Parser(initial=initial, contexts=namespace.to_contexts()).parse_argv(core.unparsed)
+    except ParseError as error:
+        raise _refusal(str(error), error.context, tasks) from None
+    helped = core[0].args["help"].value
+    if isinstance(helped, str) and helped not in tasks:
+        raise _no_task(helped, tasks)
+
+
+def _refusal(said: str, context: ParserContext | None, tasks: list[str]) -> Exit:
+    """Return what to say in place of what Invoke says of a task's words, or of its own."""
+    task = (context.name if context else None) or ""
+    shown = f"`invoke --help{f' {task}' if task else ''}` shows what there is"
+    start = f"{task}: " if task else ""
+    if found := re.search("No idea what ['\"](.*)['\"] is", said, re.DOTALL):
+        word = found[1]
+        if word.startswith("-"):
+            near = get_close_matches(word, [*(context.flags if context else ())], n=1)
+            return Exit(f"{start}there is no option {quoted(word)}\n  {_meant(near) or shown}", code=2)
+        if not task:
+            return _no_task(word, tasks)
+        near = get_close_matches(word, tasks, n=1)
+        return Exit(f"{start}{quoted(word)} is no option and no task\n  {_meant(near, ' ')}{shown}", code=2)
+    if found := re.search("<Argument: ([^ >]+).*needed value", said):
+        return Exit(f"{start}--{found[1]} lacks its value\n  {shown}", code=2)
+    if found := re.search("required positional arguments: '(.*)'", said):
+        return Exit(f"{start}no {found[1]} is named\n  {shown}", code=2)
+    return Exit(f"{start}{said}\n  {shown}", code=2)
+
+
+def _no_task(name: str, tasks: list[str]) -> Exit:
+    hint = _meant(get_close_matches(name, tasks, n=1)) or "`invoke --list` shows them"
+    return Exit(f"there is no task {quoted(name)}\n  {hint}", code=2)
+
+
+def _meant(near: list[str], end: str = "") -> str:
+    return f"did you mean {near[0]}?{end}" if near else ""
+
+
+def guard_output() -> None:
+    """Let a pipe that nobody reads and a full disk end what Invoke itself prints as they end a task."""
+    sys.excepthook = _end
+    atexit.register(_flush)
+
+
+def _flush() -> None:
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        _end(type(error), error, None)
+
+
+def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not isinstance(error, OSError):
+        sys.__excepthook__(kind, error, trace)
+        return
+    has_read_enough = isinstance(error, BrokenPipeError)
+    if sys.stderr and not has_read_enough:
+        sys.stderr.write(f"the output cannot be written: {error.strerror}\n  see where it goes, like `df -h .`\n")
+        sys.stderr.flush()
+    os._exit(0 if has_read_enough else 2)  # what is left of the output cannot be written either

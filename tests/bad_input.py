@@ -253,6 +253,19 @@ MISTAKES = (
     ),
     Mistake(name="a misspelt task", words=("biuld",), says="there is no task 'biuld'", hint="did you mean build?"),
     Mistake(name="no such task", words=("zzz", "--dry-run"), says="there is no task 'zzz'", hint="invoke --list"),
+    *(
+        Mistake(name=f"invoke {' '.join(words)}", words=words, says=says, hint=hint)
+        for words, says, hint in (
+            (("build", "--servcie", "cpu"), "build: there is no option '--servcie'", "did you mean --service?"),
+            (("up", "--zzz"), "up: there is no option '--zzz'", "invoke --help up"),
+            (("build", "exce"), "build: 'exce' is no option and no task", "did you mean exec?"),
+            (("config", "--json=yes"), "config: 'yes' is no option and no task", "invoke --help config"),
+            (("exec", "--command"), "exec: --command lacks its value", "invoke --help exec"),
+            (("matrix",), "matrix: no file is named", "invoke --help matrix"),
+            (("--lst",), "there is no option '--lst'", "did you mean --list?"),
+            (("--help", "exce"), "there is no task 'exce'", "did you mean exec?"),
+        )
+    ),
     Mistake(name="an empty service", words=("up", "--service", ""), says="--service: no service", hint="--service cpu"),
     Mistake(
         name="a misspelt setting",

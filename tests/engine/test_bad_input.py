@@ -192,6 +192,19 @@ def test_the_command_of_a_hint_converts_a_file_and_keeps_its_mode(bare: Checkout
     assert not (bare.path / ".env.new").exists()
 
 
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["at the end", "in the middle"])
+@pytest.mark.parametrize("words", ["--list", "--help build"])
+def test_what_invoke_prints_may_be_cut_off_by_its_reader_or_by_a_full_disk(
+    bare: Checkout, words: str, buffered: str
+) -> None:
+    command = f"{sys.executable} -m invoke {words}"
+    read = run(["sh", "-c", f"{command} | true; {command} | head -n1"], cwd=bare.path, PYTHONUNBUFFERED=buffered)
+    assert len(read.lines) == 1, read.out
+    full = run(["sh", "-c", f"{command} > /dev/full"], cwd=bare.path, check=False, PYTHONUNBUFFERED=buffered)
+    assert (full.code, len(full.lines)) == (2, 2), full.out
+    assert full.lines[0] == "the output cannot be written: No space left on device"
+
+
 def test_two_parts_are_enough_for_an_old_cuda(bare: Checkout) -> None:
     with instead(bare.path / ".env", f"{ENV}CUDA_VERSION=10.2\r\nPYTHON_VERSION=3.6\r\n".encode()):
         assert (bare.setting("CUDA_VERSION"), bare.setting("PYTHON_VERSION")) == ("10.2", "3.6")
