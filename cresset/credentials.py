@@ -24,4 +24,5 @@ def mask(value: str) -> str:
 def quoted(value: str) -> str:
     """Return a value for one line of a screen: in quotes, without credentials, cut, its control characters escaped."""
     shown = mask(value)
-    return repr(shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "...")
+    shown = repr(shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "...")
+    return shown.replace("\\\\", "\\")  # what was written is to be recognised, as CORP\name

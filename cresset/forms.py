@@ -199,6 +199,12 @@ URLS = Form(
     hint="write them with blanks between, each with http:// or https://",
     accepts=lambda value: all(map(_is_url, value.split())),
 )
+# As curl, pip and apt take it: the scheme may be missing.
+PROXY = Form(
+    what="the address of a proxy",
+    hint="write it like http://proxy.example:3128, or leave it out",
+    accepts=_matches(r"(?:(?:https?|socks[45][ah]?)://)?[^\s:/][^\s/]*/?"),
+)
 # 2**32 - 1 is the kernel's 'no such ID'.
 NUMBER = Form(
     what="a user or group number",

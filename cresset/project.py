@@ -6,13 +6,14 @@ import os
 import re
 from difflib import get_close_matches
 
-from cresset import compose, configuration, dockerfile, env_entries, files, override_file, settings
+from cresset import bake, compose, configuration, dockerfile, env_entries, files, forms, override_file, settings
 from cresset.compose import Service
 from cresset.configuration import Configuration, Request
 from cresset.credentials import mask, quoted
 from cresset.dockerfile import Dockerfile
 from cresset.engine import Engine
 from cresset.errors import CressetError
+from cresset.settings import Setting
 
 COMPOSE_FILE = "docker-compose.yaml"
 _LONGEST = 80  # characters of what Compose says of a line
@@ -57,6 +58,7 @@ def load(request: Request, *, needs_env: bool = True, dotenv: bool = True) -> tu
         shell=os.environ,
         env_file=env_entries.names(env_text),
     )
+    _refuse_unfit_proxies(resolved.service)
     _refuse_unfit_folders(resolved)
     return resolved, Engine(environment=configuration.environment(request, service), dry_run=request.dry_run)
 
@@ -88,6 +90,13 @@ def _refuse_unfit_settings(refusal: str, engine: Engine, env_text: str) -> None:
         # An empty one leaves most settings at their defaults.
         if value:
             settings.NAMES[name].check(value, "shell" if name in os.environ else ".env")
+
+
+def _refuse_unfit_proxies(service: Service) -> None:
+    """Refuse an address that no proxy can have, before the first download of a build or a container fails over it."""
+    for name in bake.PROXIES:
+        if "no_" not in name.lower() and (value := service.arguments.get(name)):
+            Setting(name=name, form=forms.PROXY).check(value, "shell" if name in os.environ else ".env")
 
 
 def _refuse_unfit_folders(resolved: Configuration) -> None:

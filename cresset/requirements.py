@@ -1,4 +1,4 @@
-"""The requirement files: one package a line, comments and blank lines between. Pure.
+"""The requirement files: packages, comments and blank lines; of pip's, one package a line. Pure.
 
 A line is refused here only where the build would refuse it for certain, minutes later; what is doubtful is left to apt
 and uv.
@@ -28,6 +28,14 @@ _PIP_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 # options that take a requirement file, another place, something else, nothing.
 _FILES = {"-r", "--requirement", "-c", "--constraint"}
 _PLACES = {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-e", "--editable"}
+# What says the same of every build.
+_SETTING_OF = {
+    "-i": "INDEX_URL",
+    "--index-url": "INDEX_URL",
+    "--extra-index-url": "EXTRA_INDEX_URL",
+    "-f": "WHEELHOUSE",
+    "--find-links": "WHEELHOUSE",
+}
 _OTHERS = {"--no-binary", "--only-binary", "--trusted-host", "--use-feature"}
 _SWITCHES = {"--no-index", "--pre", "--prefer-binary", "--require-hashes"}
 
@@ -62,7 +70,9 @@ def check_apt(text: str, name: str) -> None:
     Raises:
         CressetError: with the file's name, the line's number and the line.
     """
-    _check_words(text, name, _APT, "is no package", "write name, or name=version, one a line")
+    _check_words(
+        text, name, _APT, "is no package", "write name, or name=version, with a blank or a new line between two"
+    )
 
 
 def check_dnf(text: str, name: str) -> None:
@@ -71,7 +81,9 @@ def check_dnf(text: str, name: str) -> None:
     Raises:
         CressetError: with the file's name, the line's number and the line.
     """
-    _check_words(text, name, _DNF, "is no package", "write name, or name-version, one a line")
+    _check_words(
+        text, name, _DNF, "is no package", "write name, or name-version, with a blank or a new line between two"
+    )
 
 
 def check_names(text: str, name: str) -> None:
@@ -80,7 +92,9 @@ def check_names(text: str, name: str) -> None:
     Raises:
         CressetError: with the file's name, the line's number and the line.
     """
-    _check_words(text, name, _PIP_NAME, "is no package's name", "write the name alone, one a line")
+    _check_words(
+        text, name, _PIP_NAME, "is no package's name", "write the name alone, with a blank or a new line between two"
+    )
 
 
 def _check_words(text: str, name: str, form: re.Pattern[str], problem: str, hint: str) -> None:
@@ -186,7 +200,11 @@ def _option_problem(line: str, is_here: Callable[[str], bool]) -> tuple[str, str
     if "${" not in place and (server := _SERVER.match(place)) and not re.fullmatch(r"\S+", server[1]):
         return "names no server", "write one address after the option, like https://example.org/simple"
     problem, hint = _place_problem(place, is_here)
-    return problem, "write its lines into this file: a build sees no other" if problem and option in _FILES else hint
+    if problem and option in _FILES:
+        hint = "write its lines into this file: a build sees no other"
+    elif problem and option in _SETTING_OF:
+        hint = f"write its whole address, or set {_SETTING_OF[option]} in .env instead"
+    return problem, hint
 
 
 def _place_problem(place: str, is_here: Callable[[str], bool]) -> tuple[str, str]:

@@ -69,6 +69,7 @@ VALUES = (
     ("UID", "", "id -u"),
     ("GID", "users", "id -u"),
     ("USR", "first last", "letters"),
+    ("USR", "CORP\\name", "letters"),
     ("USR", "", "letters"),
     ("GRP", "1st", "a letter first"),
     ("TZ", "half past nine", "IANA"),
@@ -186,6 +187,9 @@ PIP_LINES = (
     ("numpy --global-option=x", "has '--global-option=x', which uv does not know"),
     ("--index-url", "lacks what the option is about"),
     ("-r more.txt", "is a file or a folder"),
+    ("--index-url foo", "is a file or a folder"),
+    ("--extra-index-url=foo", "is a file or a folder"),
+    ("--find-links foo", "is a file or a folder"),
     ("--constraint=more.txt", "is a file or a folder"),
     ("-e .", "is a file or a folder"),
     ("./package", "is a file or a folder"),
@@ -572,6 +576,24 @@ MISTAKES = (
         hint="docker compose --profile other",
     ),
     # The shell.
+    Mistake(
+        name="a user name with a domain",
+        variables={"USR": r"CORP\name"},
+        says=r"USR (from shell): 'CORP\name' is not an account name",
+        hint="letters",
+    ),
+    Mistake(
+        name="a proxy that is none",
+        variables={"HTTP_PROXY": "not a url"},
+        says="HTTP_PROXY (from shell): 'not a url' is not the address of a proxy",
+        hint="http://proxy.example:3128",
+    ),
+    Mistake(
+        name="a proxy of .env that is none",
+        env="https_proxy=ftp://me:secret@proxy.example",
+        says="https_proxy (from .env): 'ftp://***@proxy.example' is not",
+        hint="like http://",
+    ),
     Mistake(
         name="a compose file of another project",
         variables={"COMPOSE_FILE": "other.yaml"},

@@ -47,5 +47,6 @@ def test_what_is_no_password_is_shown(value: str) -> None:
 
 def test_a_value_in_a_message_is_one_short_line() -> None:
     assert quoted("a\x1b[31m\n\rb") == r"'a\x1b[31m\n\rb'"
+    assert quoted("CORP\\name") == r"'CORP\name'"
     assert quoted("x" * 81) == f"'{'x' * 80}...'"
     assert quoted(f"https://me:{'secret' * 20}@x") == "'https://***@x'"

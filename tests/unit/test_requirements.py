@@ -180,3 +180,18 @@ def test_a_line_that_nobody_can_have_meant_is_refused(line: str, problem: str) -
 
 def test_lines_of_windows_are_taken() -> None:
     requirements.check_lines("\rsix\r\n\r\nnumpy\r\r\n" + "x" * 10_000, "pip.txt")
+
+
+@pytest.mark.parametrize(
+    ("line", "setting"),
+    [
+        ("--index-url foo", "INDEX_URL"),
+        ("-i=./x", "INDEX_URL"),
+        ("--extra-index-url x", "EXTRA_"),
+        ("-f x", "WHEELHOUSE"),
+    ],
+)
+def test_where_to_look_for_packages_is_a_setting(line: str, setting: str) -> None:
+    with pytest.raises(CressetError) as refusal:
+        check_pip(line)
+    assert f"set {setting}" in refusal.value.hint

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cresset import configuration, dockerfile, settings
+from cresset import configuration, dockerfile, forms, settings
 from cresset.configuration import Value
 from cresset.credentials import quoted
 from cresset.errors import CressetError
@@ -152,3 +152,16 @@ def test_an_empty_variable_that_may_not_be_empty_counts_as_none() -> None:
     shell = {"TZ": "", "SIMPLE_IMAGE": "", "IMAGE_NAME": "", "USE_CUDA": "1", "PATH": ""}
     settings.drop_empty(shell)
     assert shell == {"IMAGE_NAME": "", "USE_CUDA": "1", "PATH": ""}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://me:pw@proxy.example:3128/", "proxy.example:3128", "https://[::1]:8080", "socks5h://10.0.0.1", "proxy"],
+)
+def test_an_address_of_a_proxy_is_taken(value: str) -> None:
+    assert forms.PROXY.accepts(value)
+
+
+@pytest.mark.parametrize("value", ["not a url", "ftp://proxy.example", "http://", "http:///x", "://x", " "])
+def test_what_no_proxy_can_be_is_refused(value: str) -> None:
+    assert not forms.PROXY.accepts(value)
