@@ -130,6 +130,7 @@ def pace(outlook: Outlook | None) -> Pace:
                 name=step.key.fine or step.label,
                 # Copies and folders are a matter of seconds.
                 seconds=0.0 if verdict.seconds is None and step.keyword != "RUN" else verdict.seconds,
+                is_run=verdict.step.keyword == "RUN",
                 is_cached=verdict.state == "CACHED",
                 before=(*step.sources, *([] if step.parent is None else [step.parent])),
             )

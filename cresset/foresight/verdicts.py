@@ -74,8 +74,11 @@ def _describe(forecast: Forecast, name: str) -> list[str]:
         return [f"{name}: nothing to do, all {counts['CACHED']} steps are cached"]
     if not forecast.is_known:
         return [f"{name}: no build by this builder is on record, so how much of it is cached is not known"]
-    took = ""
-    if forecast.seconds is not None:
+    took, runs = "", [verdict for verdict in pending if verdict.step.keyword == "RUN"]
+    untimed = sum(verdict.seconds is None for verdict in runs)
+    if forecast.seconds is not None and untimed * 2 > len(runs):
+        took = f", {untimed} of them never timed"  # what the others took says little
+    elif forecast.seconds is not None:
         about = "about" if all(verdict.seconds is not None for verdict in pending) else "at least"
         took = f", {about} {duration(forecast.seconds)} if it takes what it took"
     parts = [_count(counts[state], *words) for state, words in _WORDS.items() if counts[state]]

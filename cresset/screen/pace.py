@@ -22,6 +22,7 @@ class Expected:
         name: what it is known by: BuildKit executes one of several that are equal, and tells of that one.
         seconds: what it took last time; None where it was never seen to run.
         is_cached: whether it is foretold not to run.
+        is_run: whether it is a RUN; what other instructions take says little of a build.
         before: the steps that have to end first, by index.
     """
 
@@ -30,6 +31,7 @@ class Expected:
     name: str
     seconds: float | None = None
     is_cached: bool = False
+    is_run: bool = True
     before: tuple[int, ...] = ()
 
 
@@ -41,11 +43,13 @@ class Left:
         seconds: as many; None where nothing says.
         is_least: it may well be more: of a part of it nothing is known, or it takes longer than last time.
         last: the seconds that it took last time, where it takes longer now and nothing else says how long.
+        untimed: how many RUN steps were never seen to run, where that are most of them and no figure would mean much.
     """
 
     seconds: float | None = None
     is_least: bool = False
     last: float | None = None
+    untimed: int = 0
 
 
 class Pace:
@@ -88,6 +92,7 @@ class Pace:
         places = {step.name: told[step.stage, step.i] for step in self._steps if (step.stage, step.i) in told}
         ends: list[float] = []
         is_least = is_known = False
+        timed = untimed = 0
         for step in self._steps:
             digest = places.get(step.name, "")
             vertex = vertices.get(digest)
@@ -98,9 +103,14 @@ class Pace:
                 is_least |= step.is_cached
             elif vertex and not vertex.is_done and not step.is_cached:
                 own = step.seconds
+            if step.is_run and own != 0.0:
+                is_untimed = own is None and step.seconds is None
+                timed, untimed = timed + (not is_untimed), untimed + is_untimed
             is_known |= bool(own)
             is_least |= own is None
             ends.append((own or 0.0) + max((ends[index] for index in step.before), default=0.0))
+        if is_known and untimed > timed:
+            return Left(untimed=untimed)
         left = max(ends, default=0.0)
         return Left(seconds=left, is_least=is_least) if is_known and left >= _WORTH_SAYING else Left()
 
@@ -113,10 +123,12 @@ def share(spent: float, left: Left) -> float | None:
 
 
 def words(left: Left) -> str:
-    """Return `12 min left`, `at least 40 s left` or `3 min last time`; empty where nothing is known.
+    """Return `12 min left`, `at least 40 s left`, `3 min last time` or `9 never timed`; empty where nothing is known.
 
     It is as exact as it can be meant: to ten seconds, to the minute, to ten minutes.
     """
+    if left.untimed:
+        return f"{left.untimed} never timed"
     if left.last is not None:
         return f"{_round(left.last, to=0)} last time"
     if left.seconds is None or left.seconds < _WORTH_SAYING:

@@ -383,6 +383,13 @@ def test_a_time_that_is_not_known_of_every_step_is_the_least() -> None:
     assert said == "image: 2 steps will be executed, at least 7.0 s if it takes what it took"
 
 
+def test_where_most_were_never_timed_there_is_no_figure() -> None:
+    text = "FROM debian AS one\nARG A\nRUN one\nFROM one AS two\nRUN two\nCOPY x /\nRUN three"
+    past = built(steps(text, target="one", A="1"), one=7.0)
+    said = verdicts.describe(explain.foretell(steps(text, {"x": "1"}, A="2"), [past]), "image")[0]
+    assert said == "image: 4 steps will be executed, 2 of them never timed"
+
+
 def test_what_a_pruned_builder_had_is_no_longer_certain() -> None:
     text = "FROM debian AS one\nRUN a\nFROM debian AS two\nRUN b"
     one, both = steps(text, target="one"), steps(text)

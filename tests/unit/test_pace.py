@@ -89,6 +89,15 @@ class TestBuild:
     def test_a_bound_is_called_one(self, other: Expected) -> None:
         assert whole([step("a", 100.0), other], running("a"), running("b")) == Left(seconds=90.0, is_least=True)
 
+    def test_where_most_were_never_timed_there_is_no_figure(self) -> None:
+        known, copied = step("a", 100.0), Expected(stage="d", i=1, name="d", is_run=False)
+        unknown = [step("b", None), step("c", None)]
+        chunks = [running("a"), running("b"), running("c"), vertex("[d 1/1] COPY x")]
+        assert whole([known, *unknown], *chunks) == Left(untimed=2)
+        assert whole([known, unknown[0], copied], *chunks) == Left(seconds=90.0, is_least=True)
+        done = vertex("[b 1/1] RUN make", **COMPLETED)
+        assert whole([known, *unknown], *chunks, done) == Left(seconds=90.0, is_least=True)
+
     def test_of_steps_that_are_equal_one_is_told_of(self) -> None:
         steps = [step("a", 100.0, name="same"), step("b", 100.0, name="same"), step("c", 20.0, 1)]
         assert whole(steps, running("a"), vertex("[c 1/1] RUN make")) == Left(seconds=110.0)
@@ -115,6 +124,7 @@ class TestBuild:
         (Left(seconds=720, is_least=True), "at least 12 min left"),
         (Left(last=16.4), "16 s last time"),
         (Left(last=180), "3 min last time"),
+        (Left(untimed=9), "9 never timed"),
     ],
 )
 def test_it_is_said_as_exactly_as_it_is_meant(left: Left, said: str) -> None:
