@@ -89,6 +89,7 @@ class Build:
     def __init__(self, *, heard: Callable[[Vertex, str], None] = lambda *_: None) -> None:
         self._heard = heard
         self.vertices: dict[str, Vertex] = {}
+        self._aside: dict[str, Vertex] = {}  # each has a twin among the others
         self.lines: deque[str] = deque(maxlen=200)
         self.warnings: list[str] = []
         self._failed: Vertex | None = None
@@ -118,7 +119,7 @@ class Build:
     def steps(self) -> tuple[int, int]:
         """The steps that are done, and all that are known: BuildKit names each before it runs the first."""
         steps = [vertex for vertex in self.vertices.values() if vertex.is_step]
-        return sum(vertex.is_done for vertex in steps), len(steps)
+        return len({vertex.name for vertex in steps if vertex.is_done}), len({vertex.name for vertex in steps})
 
     def outcome(self, exit_code: int, seconds: float) -> Outcome:
         """Return what the build came to; `seconds` is the time of the whole call."""
@@ -159,7 +160,21 @@ class Build:
             self._heard(vertex, line)
 
     def _find(self, digest: str) -> Vertex:
-        return self.vertices.setdefault(digest, Vertex(digest=digest))
+        return self._aside.get(digest) or self.vertices.setdefault(digest, Vertex(digest=digest))
+
+    def _set_twins_aside(self, vertex: Vertex) -> None:
+        """Keep one vertex of those with a step's name, the first that came to a result.
+
+        What two builds at once have in common BuildKit does once: it then tells the second one of the first one's
+        vertices, and of its own no more.
+        """
+        twins = [one for one in self.vertices.values() if one.name == vertex.name and one is not vertex]
+        if any(one.is_done for one in twins):
+            twins = [vertex]
+        elif not vertex.is_done:
+            return
+        for one in twins:
+            self._aside[one.digest] = self.vertices.pop(one.digest, one)
 
     def _update_vertex(self, news: Event) -> list[tuple[Vertex, float]]:
         vertex = self._find(news["digest"])
@@ -173,7 +188,9 @@ class Build:
             return []
         earlier = [span for span in vertex.spans.items() if span[0] != start]
         vertex.spans[start] = end = _instant(news.get("completed"))
-        if end is None:
+        if vertex.is_step and vertex.digest in self.vertices:
+            self._set_twins_aside(vertex)
+        if end is None or vertex.digest in self._aside:
             return []
         self._tell(vertex, vertex.log.close())
         # neighbours of a failed step are cancelled, and say so with an error of their own

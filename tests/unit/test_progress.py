@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -88,6 +89,50 @@ class TestDecoder:
     )  # fmt: skip
     def test_text_around_events(self, stream: bytes, items: list[Event | str]) -> None:
         assert decode([stream]) == items
+
+
+class TestBuildsAtOnce:
+    """BuildKit executes once what two builds have in common, and tells the second one of the first one's vertices."""
+
+    def test_a_step_that_another_build_executes_counts_once(self) -> None:
+        build, outcome = replay("merged-0.13")
+        assert build.steps == (8, 8)
+        assert (len(outcome.executed), outcome.cached) == (8, 0)
+        assert len({(step.stage, step.i) for step in outcome.executed}) == 8
+        assert not any(one.is_step and not one.is_done for one in build.vertices.values())
+
+    def test_at_no_time_are_there_more_steps_than_of_one_build(self) -> None:
+        build = Build()
+        for item in decode([SAMPLES["merged-0.13"]]):
+            build.update(item)
+            done, total = build.steps
+            assert done <= total <= 8
+
+    def test_each_of_its_steps_is_shown_once(self) -> None:
+        rows = [row[:14].strip() for row in show(SAMPLES["merged-0.13"]).splitlines()]
+        assert sorted(row for row in rows if re.fullmatch(r".* \d/\d", row)) == [
+            *("base 2/2", "make 1/2", "make 2/2", "other 1/1", "scripts 1/1"),
+            *("stage-4 1/3", "stage-4 2/3", "stage-4 3/3"),
+        ]
+
+    def test_what_another_build_executes_of_what_is_cached_here_is_not_told(self) -> None:
+        name, twin = "[a 1/1] RUN make", {"digest": "twin"}
+        cached = vertex(name, **COMPLETED, cached=True)
+        theirs = [vertex(name, **STARTED, **twin), log("twin", "said\n"), vertex(name, **COMPLETED, **twin)]
+        assert "RUN make" not in show(b"".join([vertex(name), cached, *theirs]))
+        build = Build()
+        for item in decode([vertex(name), cached, *theirs, vertex(name, **twin)]):
+            build.update(item)
+        assert build.steps == (1, 1)
+        assert build.outcome(0, 1.0).cached == 1
+
+    def test_what_was_set_aside_stays_there(self) -> None:
+        name, twin = "[a 1/1] RUN make", {"digest": "twin"}
+        build = Build()
+        for item in decode([vertex(name, **STARTED), vertex(name, **COMPLETED, **twin), vertex(name, **STARTED)]):
+            build.update(item)
+        assert [one.digest for one in build.vertices.values()] == ["twin"]
+        assert not any(one.is_running for one in build.vertices.values())
 
 
 class TestLog:
