@@ -53,6 +53,15 @@ def names(text: str) -> frozenset[str]:
     return frozenset(listed(text))
 
 
+def rename(text: str, old: str, new: str) -> str:
+    """Return a text that sets another name in place of one, with the same values."""
+    for entry in reversed(read(text)):
+        if entry.name == old and not entry.is_comment:
+            at = text.index(old, entry.start)
+            text = text[:at] + new + text[at + len(old) :]
+    return text
+
+
 def line_of_open_quote(text: str) -> int:
     """Return the number of the line with a quote that nothing closes, 0 where there is none."""
     return next((text.count("\n", 0, entry.start) + 1 for entry in _scan(text) if _is_open(text, entry)), 0)

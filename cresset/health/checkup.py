@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.text import Text
 
-from cresset import environment, files, project, settings
+from cresset import env_entries, environment, files, project, settings
 from cresset.configuration import Configuration, Request
 from cresset.errors import CressetError
 from cresset.health import doctor, probes
@@ -115,12 +114,10 @@ def _rename() -> list[str]:
     former = files.read(".env") or ""
     text, done = former, []
     for old, new in settings.RENAMED.items():
-        is_set = re.search(rf"^[ \t]*(?:export[ \t]+)?{new}[ \t]*=", text, re.MULTILINE)
-        if new in settings.NAMES and not is_set:
-            text, count = re.subn(
-                rf"^([ \t]*(?:export[ \t]+)?){old}(?=[ \t]*=)", rf"\g<1>{new}", text, flags=re.MULTILINE
-            )
-            done += [f"{old} is called {new} in .env."] if count else []
+        set_names = env_entries.names(text)
+        if old in set_names and new in settings.NAMES and new not in set_names:
+            text = env_entries.rename(text, old, new)
+            done.append(f"{old} is called {new} in .env.")
     if text != former:
         files.write(".env", text, former=former)
     return done

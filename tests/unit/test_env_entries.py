@@ -38,3 +38,9 @@ def test_what_a_comment_would_set_is_known_as_such() -> None:
 @pytest.mark.parametrize(("text", "line"), [("A='1'\n\nB=\"2\nC=3\n", 3), ("A='\n'\nB=it's\n", 0), ("#'\nA='", 2)])
 def test_an_open_quote_has_a_line(text: str, line: int) -> None:
     assert env_entries.line_of_open_quote(text) == line
+
+
+def test_a_name_is_changed_where_it_is_set_and_nowhere_else() -> None:
+    text = "#CC=1\n  export CC = '8.6'\nMINE='\nCC=2\n'\nCCC=3\n\xa0CC=CC # CC=4\n"
+    want = "#CC=1\n  export CCA = '8.6'\nMINE='\nCC=2\n'\nCCC=3\n\xa0CCA=CC # CC=4\n"
+    assert env_entries.rename(text, "CC", "CCA") == want
