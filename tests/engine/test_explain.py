@@ -25,7 +25,7 @@ from tests.engine.recipes import all_recipes
 from tests.engine.second_engine import SecondEngine
 
 RECIPES = all_recipes()
-EDITS = int(os.environ.get("CRESSET_EDITS", "24"))
+EDITS = int(os.environ.get("CRESSET_EDITS", "200"))
 SEED = int(os.environ.get("CRESSET_SEED", "1"))
 
 
