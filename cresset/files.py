@@ -88,6 +88,8 @@ def write(name: str, text: str, *, former: str | None, mode: int = 0o644) -> Non
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        if former is not None:
+            _keep_owner(temporary, path.stat())
         temporary.chmod(mode)
         if read(name) != former:
             raise CressetError(f"{name} has changed while this was at work", "look at it, then run this again")
@@ -109,6 +111,13 @@ def keep(name: str, text: str) -> None:
     with suppress(OSError, CressetError):
         (ROOT / name).parent.mkdir(exist_ok=True)
         write(name, text, former=read(name))
+
+
+def _keep_owner(temporary: Path, former: os.stat_result) -> None:
+    """Give a file the group and the owner of the one that it replaces, as far as this account may."""
+    for owner in ((-1, former.st_gid), (former.st_uid, -1)):
+        with suppress(PermissionError):
+            os.chown(temporary, *owner)
 
 
 def _place(temporary: Path, path: Path) -> None:

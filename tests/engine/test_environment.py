@@ -62,6 +62,16 @@ def test_what_is_set_with_an_update_is_changed(bare: Checkout) -> None:
     assert bare.setting("GPUS") == "2"
 
 
+def test_an_update_by_root_leaves_the_file_to_its_owner(bare: Checkout) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root writes for others")
+    bare.invoke("env")
+    os.chown(bare.path / ".env", 4242, 4343)
+    bare.invoke("env", "--update", "--set", "GPUS=1")
+    now = (bare.path / ".env").stat()
+    assert (now.st_uid, now.st_gid, now.st_mode & 0o777) == (4242, 4343, 0o600)
+
+
 def test_a_wheelhouse_that_is_named_later_decides_after_all(bare: Checkout, tmp_path: Path) -> None:
     offline = replace(bare, extra=OFFLINE)
     warned = offline.invoke("env", "--service", "cpu").out

@@ -25,6 +25,24 @@ def test_a_new_file_has_the_mode_and_an_old_one_keeps_its_own(checkout: Path) ->
     assert [path.name for path in checkout.iterdir()] == [".env"]
 
 
+def test_a_file_keeps_its_owner_and_its_group_where_that_is_permitted(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+
+    def give(path: Path, owner: int, group: int) -> None:
+        kept.append((owner, group))
+        raise PermissionError(errno.EPERM, path)
+
+    monkeypatch.setattr(os, "chown", give)
+    files.write(".env", "a", former=None)
+    assert kept == []
+    files.write(".env", "b", former="a")
+    now = (checkout / ".env").stat()
+    assert kept == [(-1, now.st_gid), (now.st_uid, -1)]
+    assert (checkout / ".env").read_text() == "b"
+
+
 @pytest.mark.parametrize("former", [None, "A=1\n"], ids=["it appeared", "it changed"])
 def test_what_somebody_else_wrote_meanwhile_stays(checkout: Path, former: str | None) -> None:
     (checkout / ".env").write_text("A=2\n")
