@@ -142,12 +142,17 @@ class Engine:
             definition: as JSON.
             feed: receives BuildKit's events as they come; without it the screen is BuildKit's own.
             progress: what BuildKit then makes of the screen: auto, plain or tty.
+
+        Raises:
+            CressetError: docker's own folder is closed to this account.
         """
         shown = "rawjson" if feed else progress
         argv = ["docker", "buildx", "bake", *([f"--progress={shown}"] if shown != "auto" else []), "--file=-"]
         if self.dry_run:
             self._show(argv, stdin=definition, extra=_BUILDX)
             return 0
+        if unmade := refusals.unmade_folder():
+            raise unmade
         with (
             processes.told_to_end(),
             processes.followed(

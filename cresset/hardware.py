@@ -91,6 +91,12 @@ def docker_folder() -> Path:
     return Path(os.path.expanduser("~/.docker").removeprefix("~/"))  # noqa: PTH111
 
 
+def notes_folder() -> Path:
+    """Return the folder in which buildx keeps its notes."""
+    given = os.environ.get("BUILDX_CONFIG")
+    return Path(given) if given else docker_folder() / "buildx"
+
+
 def engine_memory() -> int:
     """Return the memory of the engine's machine in bytes, 0 where no engine answers."""
     answer = output("docker", "info", "--format", "{{.MemTotal}}").strip()

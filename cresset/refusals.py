@@ -43,6 +43,22 @@ def foreign_folder() -> CressetError | None:
     )
 
 
+def unmade_folder() -> CressetError | None:
+    """Return what to tell a person for whom buildx cannot make the folder of its notes; None where it can or has."""
+    folder = hardware.notes_folder()
+    above = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), Path("/"))
+    is_folder = os.path.isdir(above)  # noqa: PTH112 - no error where this account may not look
+    if is_folder and (above == folder or os.access(above, os.W_OK | os.X_OK)):
+        return None
+    hint = "name a folder of yours: export DOCKER_CONFIG=DIR"
+    if given := next((name for name in ("BUILDX_CONFIG", "DOCKER_CONFIG") if os.environ.get(name)), ""):
+        hint = f"unset {given}, or name a folder of yours: export {given}=DIR"
+    elif is_folder and str(above) == os.path.expanduser("~") != "/":  # noqa: PTH111 - no error without a home
+        hint = f'make your home yours: sudo chown "$USER": ~; or {hint}'
+    reason = "closed to you" if is_folder else "no folder"
+    return CressetError(f"docker cannot keep its notes in {shlex.quote(str(folder))}: {above} is {reason}", hint)
+
+
 def daemon_refusal(text: str) -> CressetError:
     """Return what to tell a person to whom docker says that its daemon does not answer."""
     if refused := refused_folder(last_line(text)):

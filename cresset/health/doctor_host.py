@@ -23,6 +23,8 @@ def env_keys(facts: Facts) -> Iterator[Finding]:
     machine = facts.machine
     # Without Compose nobody has read it.
     message, hint = facts.complaint if facts.docker.compose else ("", "")
+    if (message, hint) == machine.docker_folder:  # said where it belongs
+        message = ""
     if machine.env_mode is None and not message:
         message = ".env is missing: nobody has said yet what this host needs"
         yield Finding(check="env-keys", severity="warning", message=message, hint="run: invoke env", remedy="env")

@@ -87,7 +87,7 @@ class Machine:
         gpu_complaint: what nvidia-smi says where it is there and knows none.
         ca_bundle: certificates that the host trusts and an image does not; empty where it has none of its own.
         proxies: HTTP_PROXY and its kin, as the shell has them.
-        docker_folder: that docker's own folder is another account's, and what to do; None where it is fine.
+        docker_folder: that docker's own folder is closed to this account, and what to do; None where it is not.
         docker_config: what is wrong with config.json: a sentence; empty where nothing is.
         helpers: programs for credentials that config.json names and that are not installed.
         env_mode: file mode of .env; None where there is none.

@@ -100,7 +100,7 @@ def read_cache_limit(text: str) -> int:
 def _machine(gpus: Sequence[Gpu], complaint: str, resolved: Configuration | None) -> Machine:
     text = files.read(".env") if (files.ROOT / ".env").is_file() else None
     override = next(filter(None, map(files.read, override_file.NAMES)), "")
-    foreign = refusals.foreign_folder() if os.geteuid() else None
+    closed = (refusals.foreign_folder() if os.geteuid() else None) or refusals.unmade_folder()
     uid, gid = host.account()
     problem, helpers = read_config(hardware.read(str(hardware.docker_folder() / "config.json")))
     return Machine(
@@ -111,7 +111,7 @@ def _machine(gpus: Sequence[Gpu], complaint: str, resolved: Configuration | None
         gpu_complaint=complaint,
         ca_bundle=host.own_certificates(),
         proxies={name: os.environ[name] for name in _PROXIES if os.environ.get(name)},
-        docker_folder=(str(foreign), foreign.hint) if foreign else None,
+        docker_folder=(str(closed), closed.hint) if closed else None,
         docker_config=problem,
         helpers=tuple(name for name in helpers if shutil.which(name) is None),
         env_mode=(files.ROOT / ".env").stat().st_mode & 0o777 if text is not None and text.strip() else None,

@@ -60,6 +60,15 @@ def test_an_account_that_may_not_use_the_daemon() -> None:
         shutil.rmtree(checkout.path)
 
 
+def test_an_account_whose_docker_can_keep_nothing(built: Checkout) -> None:
+    said = two_lines(built.invoke("build-only", check=False, HOME="/dev/null", BUILDX_CONFIG="/dev/null/buildx"))
+    assert said.startswith(
+        "docker cannot keep its notes in /dev/null/buildx: /dev/null is no folder\n  unset BUILDX_CONFIG"
+    )
+    found = built.invoke("doctor", "--json", check=False, BUILDX_CONFIG="/dev/null/buildx").out
+    assert '"docker cannot keep its notes in /dev/null/buildx: /dev/null is no folder"' in found
+
+
 def test_no_compose(built: Checkout, tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can hide the folders of docker's plugins")

@@ -275,6 +275,13 @@ def test_an_env_that_cannot_be_read_is_not_called_missing() -> None:
     assert [one.message for one in found if one.check == "env-keys"] == [".env is a folder"]
 
 
+def test_a_closed_folder_of_dockers_is_said_once() -> None:
+    said = ("~/.docker is another's", "sudo chown")
+    closed = replace(MACHINE, docker_folder=said)
+    found = list(doctor.examine(Facts(docker=DOCKER, machine=closed, tables=TABLES, project=None, complaint=said)))
+    assert [one.check for one in found if one.message == said[0]] == ["docker-config"]
+
+
 def test_where_there_is_no_docker_the_configuration_is_not_blamed() -> None:
     bare = Facts(docker=Docker(), machine=Machine(), tables=TABLES, project=None, complaint=("docker is missing", ""))
     assert [one.check for one in doctor.examine(bare) if one.severity == "error"] == ["engine"]

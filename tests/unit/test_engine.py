@@ -51,6 +51,45 @@ def test_a_folder_of_dockers_that_is_anothers_is_named(
         assert otherwise in str(error)
 
 
+@pytest.mark.parametrize(
+    ("variable", "below", "hint"),
+    [
+        ("DOCKER_CONFIG", "file", "unset DOCKER_CONFIG, or name a folder of yours: export DOCKER_CONFIG=DIR"),
+        ("BUILDX_CONFIG", "file/buildx", "unset BUILDX_CONFIG, or name a folder of yours: export BUILDX_CONFIG=DIR"),
+        ("HOME", "file", "name a folder of yours: export DOCKER_CONFIG=DIR"),
+        (
+            "HOME",
+            "",
+            'make your home yours: sudo chown "$USER": ~; or name a folder of yours: export DOCKER_CONFIG=DIR',
+        ),
+        ("HOME", "missing", "name a folder of yours: export DOCKER_CONFIG=DIR"),
+    ],
+)
+def test_a_place_where_docker_can_keep_nothing_is_refused_before_a_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, below: str, hint: str
+) -> None:
+    for name in ("DOCKER_CONFIG", "BUILDX_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setenv(variable, str(tmp_path / below))
+    with pytest.raises(CressetError, match="docker cannot keep its notes in ") as refused:
+        Engine().bake("{}")
+    assert refused.value.hint == hint
+
+
+def test_a_place_where_docker_keeps_something_or_can_is_none_to_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BUILDX_CONFIG", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "missing" / "too"))
+    assert refusals.unmade_folder() is None
+    (tmp_path / "buildx").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert refusals.unmade_folder() is None
+
+
 def test_its_warning_does_not_hide_why_docker_refuses(folder: Path) -> None:
     warning = f"WARNING: Error loading config file: open {folder}/config.json: permission denied\n"
     assert "no Docker daemon answers" in str(refusals.daemon_refusal(warning + DOWN))
