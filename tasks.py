@@ -81,10 +81,11 @@ def config(request: Request, json: bool = False) -> None:
 def base_image(request: Request, suite: str = "") -> None:
     """Make a plain base image from this host's package mirror, for hosts that reach no registry."""
     from cresset import base_image as base_images
-    from cresset import environment
+    from cresset import environment, ready
 
     environment.ensure_env(request, console=console)
-    _, engine = project.load(request, needs_env=not request.dry_run)
+    resolved, engine = project.load(request, needs_env=not request.dry_run)
+    ready.refuse_platform(resolved, engine)
     base_images.record(engine, console=console, suite=suite)
 
 

@@ -54,12 +54,14 @@ class Model:
         services: those of the active profiles.
         secrets: Compose's top-level `secrets`.
         settings: what the top-level key `x-cresset` resolves to.
+        platform: DOCKER_DEFAULT_PLATFORM, of the shell or `.env`; empty where neither has it.
     """
 
     project: str
     services: Mapping[str, Service]
     secrets: Mapping[str, Mapping[str, Any]]
     settings: Mapping[str, str]
+    platform: str = ""
 
     def service(self, name: str) -> Service:
         """Return the service of that name.
@@ -98,6 +100,7 @@ def read(text: str) -> Model:
         services={name: _read_service(name, section) for name, section in (raw.get("services") or {}).items()},
         secrets=raw.get("secrets") or {},
         settings={name: str(value or "") for name, value in raw["x-cresset"].items()},
+        platform=str((raw.get("x-docker") or {}).get("platform") or ""),
     )
 
 

@@ -199,6 +199,18 @@ class Engine:
         _, name, folder, *_ = self._daemon
         return name, folder
 
+    def platform(self) -> str:
+        """Return what the engine runs, like linux/x86_64.
+
+        Raises:
+            CressetError: no daemon answers.
+        """
+        done = self._capture(["docker", "info", "--format", "{{.OSType}}/{{.Architecture}}"])
+        found = done.stdout.strip()
+        if done.returncode or not found.strip("/"):
+            raise refusals.daemon_refusal(done.stderr)
+        return found
+
     def compose_version(self) -> str:
         """Return the version of Compose, N.N.N.
 

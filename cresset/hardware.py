@@ -152,6 +152,12 @@ def is_readable(driver: str) -> bool:
     return _major(driver) > 0
 
 
+def processor(platform: str) -> str:
+    """Return the processor that a platform of docker's is for, like amd64; empty where it names none."""
+    name = platform.lower().removeprefix("linux").strip("/").removesuffix("/v8")
+    return {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}.get(name, name)
+
+
 def is_remote(address: str) -> bool:
     """Return whether an engine's address may lead to another machine; no address does not."""
     return bool(address) and not address.startswith(("unix://", "npipe://"))

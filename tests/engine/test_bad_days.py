@@ -69,6 +69,13 @@ def test_an_account_whose_docker_can_keep_nothing(built: Checkout) -> None:
     assert '"docker cannot keep its notes in /dev/null/buildx: /dev/null is no folder"' in found
 
 
+@pytest.mark.parametrize("task", ["build", "run"])
+def test_a_platform_that_is_not_the_engines(built: Checkout, task: str) -> None:
+    other = "linux/amd64" if os.uname().machine == "aarch64" else "linux/arm64"
+    said = two_lines(built.invoke(task, check=False, DOCKER_DEFAULT_PLATFORM=other))
+    assert said.startswith(f"DOCKER_DEFAULT_PLATFORM is '{other}'")
+
+
 def test_no_compose(built: Checkout, tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can hide the folders of docker's plugins")

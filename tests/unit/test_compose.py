@@ -28,6 +28,11 @@ def test_the_model_is_what_compose_says() -> None:
     assert model.service("cpu").image == "cresset:cpu"
 
 
+def test_the_platform_is_what_the_shell_or_env_says() -> None:
+    assert compose.read(json.dumps(ANSWER)).platform == ""
+    assert compose.read(json.dumps({**ANSWER, "x-docker": {"platform": "linux/arm64"}})).platform == "linux/arm64"
+
+
 @pytest.mark.parametrize("found", [{}, {"x-cresset": 3}], ids=["nothing of this checkout", "overwritten"])
 def test_the_files_of_another_project_are_refused(found: dict[str, object]) -> None:
     with pytest.raises(CressetError, match="without this checkout's docker-compose"):
