@@ -21,7 +21,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 from rich.console import Console
 
-from cresset import files, settings
+from cresset import files, processes, settings
 from cresset.configuration import Request
 from cresset.credentials import quoted
 from cresset.errors import CressetError
@@ -100,7 +100,7 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
             raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
         except KeyboardInterrupt:
             builds = own.keys() & {"progress", "at_once"}
-            kept = "; what was built so far is in the cache" if builds else ""
+            kept = f"; {processes.BUILT}" if builds else ""
             raise Exit(f"\ninterrupted{kept}", code=130) from None
         except BrokenPipeError:
             # Whoever read this has read enough; at its end Python would complain once more.

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cresset import processes, refusals
+from cresset import hardware, processes, refusals
 from cresset.errors import CressetError
 
 # Stable image ids on every store, and no question about folders outside the checkout: named contexts are there.
@@ -32,10 +33,12 @@ class Engine:
     Attributes:
         environment: what each command's environment holds besides the process's own.
         dry_run: print each command that would change something, instead of running it.
+        patience: seconds for an answer: a daemon may accept a question and stay silent.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
+    patience: float = 30
 
     def compose_config(self, *, dotenv: bool = True) -> str:
         """Return what `docker compose config --format json` prints; needs no daemon.
@@ -47,7 +50,7 @@ class Engine:
             CressetError: no docker CLI, no Compose V2, or a file that Compose refuses.
         """
         env_file = [] if dotenv else ["--env-file", os.devnull]
-        done = self._capture(["docker", "compose", *env_file, "config", "--format", "json"])
+        done = self._wait(["docker", "compose", *env_file, "config", "--format", "json"])
         if done.returncode:
             raise refusals.compose_refusal(done.stderr, override=self._broken_override())
         if sys.stderr is not None:  # closed by whoever started this
@@ -90,7 +93,7 @@ class Engine:
         names = sorted(map(str, Path().glob("docker-compose.override.y*ml")))
         if not names:
             return ""
-        without = self._capture(["docker", "compose", "--file", "docker-compose.yaml", "config", "--quiet"])
+        without = self._wait(["docker", "compose", "--file", "docker-compose.yaml", "config", "--quiet"])
         return "" if without.returncode else names[0]
 
     def run(self, argv: Sequence[str], *, hint: Callable[[], str] = str) -> None:
@@ -120,7 +123,7 @@ class Engine:
         if self.dry_run:
             self._show(argv)
             return
-        with processes.told_to_end(kept=""):
+        with processes.told_to_end():
             process = processes.begin(argv, {**os.environ, **self.environment}, stdin=subprocess.PIPE)
             if code := processes.wait_with_input(process):
                 raise CressetError("", code=code)
@@ -154,7 +157,7 @@ class Engine:
         if unmade := refusals.unmade_folder():
             raise unmade
         with (
-            processes.told_to_end(),
+            processes.told_to_end(kept=processes.BUILT),
             processes.followed(
                 subprocess.Popen(
                     argv,
@@ -262,6 +265,8 @@ class Engine:
         if not references:
             return {}
         done = self._capture(["docker", "image", "inspect", *references])
+        if done.stderr == hardware.SILENCE:
+            return {}
         if done.returncode and len(references) > 1:  # it tells of those that are here, but not which they are
             return {name: found for one in references for name, found in self.inspect_images([one]).items()}
         return {} if done.returncode else dict(zip(references, json.loads(done.stdout), strict=True))
@@ -277,11 +282,11 @@ class Engine:
     def output_of(self, reference: str, script: str) -> str:
         """Return what a shell script prints in a container of an image, which is removed afterwards."""
         argv = ["docker", "run", "--rm", "--network=none", "--user=0", "--entrypoint=sh", reference, "-c", script]
-        return self._capture(argv).stdout
+        return self._wait(argv).stdout
 
     def export(self, reference: str) -> bytes:
         """Return the files of an image as a tar archive; the image needs no program of its own."""
-        made = self._capture(["docker", "create", reference, "none"])
+        made = self._wait(["docker", "create", reference, "none"])
         if made.returncode:
             raise refusals.daemon_refusal(made.stderr)
         container = made.stdout.strip()
@@ -290,11 +295,11 @@ class Engine:
                 ["docker", "export", container], check=True, capture_output=True, env={**os.environ, **self.environment}
             ).stdout
         finally:
-            self._capture(["docker", "rm", "--force", container])
+            self._wait(["docker", "rm", "--force", container])
 
     def pull(self, reference: str) -> str:
         """Pull an image, and return why that failed; empty where it did not."""
-        done = self._capture(["docker", "pull", "--quiet", reference])
+        done = self._wait(["docker", "pull", "--quiet", reference])
         return done.stderr.strip() or f"exit code {done.returncode}" if done.returncode else ""
 
     def states(self, project: str, service: str) -> list[str]:
@@ -344,7 +349,7 @@ class Engine:
         made = self._containers(project, service, "--all", "--filter", "status=created")
         # A successor is called after the container that it is to replace, until that has gone.
         if half_made := [name for name in made if re.match("[0-9a-f]{12}_", name)]:
-            self._capture(["docker", "container", "rm", *half_made])
+            self._wait(["docker", "container", "rm", *half_made])
 
     def _containers(self, project: str, service: str, *options: str, show: str = "{{.Names}}") -> list[str]:
         """Return the names of a service's containers: of those that run, or as the options of `docker ps` say.
@@ -365,9 +370,14 @@ class Engine:
     def _capture(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return self._capture_all(argv)[0]
 
-    def _capture_all(self, *commands: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:
-        """Run commands side by side, and return how each ended and what it printed."""
+    def _wait(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command that needs no daemon, or one that may have much to do, and return the same of it."""
+        return self._capture_all(argv, patient=True)[0]
+
+    def _capture_all(self, *commands: Sequence[str], patient: bool = False) -> list[subprocess.CompletedProcess[str]]:
+        """Run commands side by side, and return how each ended and what it printed; of a silent one, that it is."""
         done = []
+        until = None if patient else time.monotonic() + self.patience
         with ExitStack() as running:
             running.enter_context(processes.told_to_end())
             try:
@@ -375,8 +385,12 @@ class Engine:
             except OSError as error:
                 raise refusals.unusable(commands[0][0], error) from None
             for process in started:
-                out, err = process.communicate()
-                done.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
+                try:
+                    out, err = process.communicate(timeout=until and max(until - time.monotonic(), 0))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    out, err = "", hardware.SILENCE
+                done.append(subprocess.CompletedProcess(process.args, process.wait(), out, err))
         return done
 
     @contextmanager

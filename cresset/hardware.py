@@ -15,6 +15,8 @@ from pathlib import Path
 _WSL_DRIVER = "/usr/lib/wsl/lib"
 _FIELDS = ("index", "name", "compute_cap", "driver_version", "memory.total")
 
+# What is said of a program that did not end in time.
+SILENCE = "does not answer"
 # What is said of an nvidia-smi that hangs: then nobody knows what GPUs there are.
 NO_ANSWER = "nvidia-smi does not answer"
 # Seconds for nvidia-smi in all: it may have to wake one GPU after the other, and a stuck driver keeps it for ever.
@@ -169,10 +171,12 @@ def output(*argv: str) -> str:
 
 
 def answer(*argv: str) -> tuple[str, str]:
-    """Return what a command prints and what it complains of, both empty as for `output`."""
+    """Return what a command prints and what it complains of; SILENCE where it takes half a minute."""
     try:
         done = subprocess.run(argv, capture_output=True, check=False, encoding="utf-8", errors="replace", timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        return "", SILENCE
+    except OSError:
         return "", ""
     return done.stdout, done.stderr
 

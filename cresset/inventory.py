@@ -176,14 +176,16 @@ def _client() -> DockerClient:
 @contextmanager
 def _connected() -> Iterator[DockerClient]:
     """Give the SDK's client; a connection that fails is said as the CLI would."""
-    from docker.errors import DockerException  # noqa: PLC0415 - as above
+    from docker.errors import APIError, DockerException  # noqa: PLC0415 - as above
 
     try:
         with closing(_client()) as client:
             client.api.timeout = _PATIENCE
             yield client
     except (DockerException, OSError) as error:
-        raise daemon_refusal(str(error)) from None
+        cause = error.__context__ if isinstance(error.__context__, APIError) else error
+        said = f"Error response from daemon: {cause.explanation}" if isinstance(cause, APIError) else str(error)
+        raise daemon_refusal(said) from None
 
 
 def _refusal(remove: Callable[[], object]) -> str:

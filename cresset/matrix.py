@@ -105,7 +105,7 @@ def run(
     results: dict[str, Result] = {}
     console.print(Text(f"Building {len(cases)} configurations: {', '.join(case.name for case in cases)}"))
     workers = at_once or min(len(cases), os.cpu_count() or 1)
-    with processes.told_to_end(), ThreadPoolExecutor(max_workers=workers) as pool:
+    with processes.told_to_end(kept=processes.BUILT), ThreadPoolExecutor(max_workers=workers) as pool:
         running = {pool.submit(_timed, case, build): case for case in cases}
         try:
             for done in as_completed(running):

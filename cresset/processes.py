@@ -13,17 +13,19 @@ from typing import NoReturn
 
 from cresset.errors import CressetError
 
+# What a build that is ended leaves behind.
+BUILT = "what was built so far is in the cache"
 # What threads follow: Python brings a signal to the main one alone.
 _FOLLOWED: set[subprocess.Popen[bytes]] = set()
 _ENDING = threading.Event()
 
 
 @contextmanager
-def told_to_end(kept: str = "what was built so far is in the cache") -> Iterator[None]:
+def told_to_end(*, kept: str = "") -> Iterator[None]:
     """Treat SIGTERM and SIGHUP as Ctrl-C is treated: docker is told, waited for, and what was done is kept.
 
     Args:
-        kept: what to say of that.
+        kept: what a person may count on then.
 
     Raises:
         CressetError: one of them came; the exit code is the one that a shell gives it.

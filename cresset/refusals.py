@@ -60,15 +60,39 @@ def unmade_folder() -> CressetError | None:
 
 
 def daemon_refusal(text: str) -> CressetError:
-    """Return what to tell a person to whom docker says that its daemon does not answer."""
+    """Return what to tell a person to whom docker says that its daemon does not answer, or refuses."""
+    if text == hardware.SILENCE:
+        return CressetError(
+            "the Docker daemon does not answer", f"{_elsewhere() or 'restart it: sudo systemctl restart docker'}"
+        )
     if refused := refused_folder(last_line(text)):
         return refused
+    if answered := re.search(r"Error response from daemon: (?P<reason>.+)", text, re.DOTALL):
+        return _refused_by_daemon(" ".join(answered["reason"].split()))
     text = last_line(text)
     if "permission denied" in text.lower():
         return CressetError(
             "this account may not use the Docker daemon", "run: bash misc/setup.sh (it offers the group docker)"
         )
-    return CressetError(f"no Docker daemon answers: {text}", f"start it: bash misc/setup.sh{_elsewhere()}")
+    start = "start it: bash misc/setup.sh"
+    elsewhere = _elsewhere()
+    return CressetError(
+        f"no Docker daemon answers: {text}",
+        f"{elsewhere}; this machine's own: bash misc/setup.sh" if elsewhere else start,
+    )
+
+
+def _refused_by_daemon(reason: str) -> CressetError:
+    """Return what to tell a person whom the daemon answers, and refuses."""
+    reason = reason.removesuffix(" errors pretty printing info")
+    if "client version" not in reason:
+        hint = "see its log: sudo journalctl --unit docker"
+    elif os.environ.get("DOCKER_API_VERSION"):
+        hint = "unset DOCKER_API_VERSION"
+    else:
+        hint = "CLI and engine are too far apart, `docker version` shows both: upgrade the older one"
+    elsewhere = _elsewhere()
+    return CressetError(f"the Docker daemon refuses: {reason}", f"{hint}; or {elsewhere}" if elsewhere else hint)
 
 
 def compose_refusal(text: str, *, override: str = "") -> CressetError:
@@ -83,7 +107,7 @@ def compose_refusal(text: str, *, override: str = "") -> CressetError:
     reason = last_line(text)
     if "unable to resolve docker endpoint" in reason:
         return CressetError(
-            f"docker: {reason}", f"`docker context ls` shows what there is{_elsewhere() or '; docker context use NAME'}"
+            f"docker: {reason}", f"`docker context ls` shows what there is; {_elsewhere() or 'docker context use NAME'}"
         )
     hint = f"edit or remove {override}" if override else "see docker-compose.yaml, its override and .env"
     return CressetError(f"docker compose: {reason}", hint)
@@ -97,9 +121,11 @@ def last_line(text: str) -> str:
 
 
 def _elsewhere() -> str:
-    """Return, to end a hint with, what of the shell decides which daemon is asked; empty where nothing does."""
-    named = [name for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY") if os.environ.get(name)]
-    return f"; or unset {' and '.join(named)}" if named else ""
+    """Return how to get back to this machine's own daemon; empty where that is the one asked."""
+    if named := [name for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY") if os.environ.get(name)]:
+        return f"unset {' and '.join(named)}"
+    found = re.search(r'"currentContext": *"([^"]+)"', hardware.read(str(hardware.docker_folder() / "config.json")))
+    return "docker context use default" if found and found[1] != "default" else ""
 
 
 def numbers(version: str) -> list[int]:

@@ -22,7 +22,7 @@ _SETUP = "run: bash misc/setup.sh"
 def engine(facts: Facts) -> Iterator[Finding]:
     """Check engine and permission."""
     docker = facts.docker
-    if not docker.client:
+    if not (docker.client or docker.complaint):
         yield Finding(check="engine", severity="error", message="docker is not installed", hint=_SETUP)
     elif not docker.version:
         refused = refusals.daemon_refusal(docker.complaint)

@@ -39,7 +39,7 @@ class Docker:
     """What docker says of itself and of its engine.
 
     Attributes:
-        client: version of the CLI; empty where there is none.
+        client: version of the CLI; empty where there is none, or none that could be asked.
         version: of the engine; empty where none answers.
         complaint: what docker says where none answers.
         compose: version of Compose; empty where the plugin is missing.

@@ -60,7 +60,7 @@ def read_docker(about: str, complaint: str = "", *, address: str, builder: str) 
     try:
         info: Mapping[str, Any] = json.loads(about)
     except ValueError:
-        return Docker()
+        return Docker(complaint=complaint)
     client = info.get("ClientInfo") or {}
     plugins = {plugin["Name"]: str(plugin.get("Version", "")) for plugin in client.get("Plugins") or ()}
     root = info.get("DockerRootDir") or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import site
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from cresset.engine import Engine
+from cresset.errors import CressetError
 from tests.engine.bad_servers import Registry, Shop, registry, shop
 from tests.engine.checkout import Checkout, Result, run
 from tests.engine.conftest import folder
@@ -38,6 +41,21 @@ def test_no_daemon(built: Checkout, task: str) -> None:
     said = two_lines(built.invoke(task, check=False, DOCKER_HOST="unix:///nowhere/docker.sock"))
     assert "no Docker daemon answers" in said
     assert "bash misc/setup.sh" in said
+
+
+def test_a_daemon_that_refuses(built: Checkout) -> None:
+    said = two_lines(built.invoke("exec", check=False, DOCKER_API_VERSION="1.99"))
+    assert said.startswith("the Docker daemon refuses: client version 1.99 is too new")
+    assert said.endswith("\n  unset DOCKER_API_VERSION")
+
+
+def test_a_daemon_that_never_answers(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "docker.sock"))
+        server.listen()
+        address = f"unix://{tmp_path}/docker.sock"
+        with pytest.raises(CressetError, match="the Docker daemon does not answer"):
+            Engine(environment={"DOCKER_HOST": address}, patience=0.5).ready()
 
 
 def test_an_account_that_may_not_use_the_daemon() -> None:

@@ -45,6 +45,14 @@ Row = tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], str, str]
 ROWS: tuple[Row, ...] = (
     ("engine", {}, {"client": "", "version": "", "compose": "", "buildx": ""}, {}, "error", "docker is not installed"),
     ("engine", {}, {"version": "", "complaint": "Cannot connect to the Docker daemon"}, {}, "error", "Cannot connect"),
+    (
+        "engine",
+        {},
+        {"client": "", "version": "", "compose": "", "buildx": "", "complaint": hardware.SILENCE},
+        {},
+        "error",
+        "daemon does not answer",
+    ),
     ("engine", {}, {"version": "20.10.24"}, {}, "error", "20.10.24 is too old"),
     ("permission", {}, {"version": "", "complaint": "permission denied while trying"}, {}, "error", "may not use"),
     ("compose", {}, {"compose": ""}, {}, "error", "install_compose.sh"),

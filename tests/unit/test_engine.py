@@ -5,15 +5,19 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from docker.errors import APIError, DockerException
 
-from cresset import hardware, processes, project, refusals
+from cresset import hardware, inventory, processes, project, refusals
 from cresset.engine import Engine
 from cresset.errors import CressetError
 
 DOWN = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+TOO_NEW = "Error response from daemon: client version 1.99 is too new. Maximum supported API version is 1.45\n"
 NO_PLUGIN = "docker: unknown command: docker compose\n\nRun 'docker --help' for more information\n"
 
 
@@ -129,7 +133,7 @@ def test_a_build_in_a_thread_leaves_signals_alone() -> None:
 
 def test_a_warning_of_compose_has_nowhere_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.CompletedProcess([], 0, stdout="{}", stderr="WARN")
-    monkeypatch.setattr(Engine, "_capture", lambda *_: done)
+    monkeypatch.setattr(Engine, "_wait", lambda *_: done)
     monkeypatch.setattr(sys, "stderr", None)
     assert Engine().compose_config() == "{}"
 
@@ -143,6 +147,117 @@ def test_a_broken_override_file_is_named() -> None:
 
 def test_no_words_are_no_answer() -> None:
     assert str(refusals.daemon_refusal("")) == "no Docker daemon answers: no answer"
+
+
+@pytest.mark.parametrize(
+    ("text", "setting", "message", "hint"),
+    [
+        (hardware.SILENCE, {}, "the Docker daemon does not answer", "restart it: sudo systemctl restart docker"),
+        (hardware.SILENCE, {"DOCKER_HOST": "x"}, "the Docker daemon does not answer", "unset DOCKER_HOST"),
+        (DOWN, {}, f"no Docker daemon answers: {DOWN}", "start it: bash misc/setup.sh"),
+        (
+            DOWN,
+            {"DOCKER_HOST": "x"},
+            f"no Docker daemon answers: {DOWN}",
+            "unset DOCKER_HOST; this machine's own: bash misc/setup.sh",
+        ),
+        (
+            DOWN,
+            {"context": "far"},
+            f"no Docker daemon answers: {DOWN}",
+            "docker context use default; this machine's own: bash misc/setup.sh",
+        ),
+        (
+            TOO_NEW,
+            {"DOCKER_API_VERSION": "1.99"},
+            "the Docker daemon refuses: client version 1.99 is too new. Maximum supported API version is 1.45",
+            "unset DOCKER_API_VERSION",
+        ),
+        (
+            TOO_NEW,
+            {},
+            "the Docker daemon refuses: client version 1.99 is too new. Maximum supported API version is 1.45",
+            "CLI and engine are too far apart, `docker version` shows both: upgrade the older one",
+        ),
+        (
+            "WARNING: odd\nError response from daemon: one thing\nboom\n",
+            {},
+            "the Docker daemon refuses: one thing boom",
+            "see its log: sudo journalctl --unit docker",
+        ),
+        (
+            "Error response from daemon: boom",
+            {"DOCKER_HOST": "x"},
+            "the Docker daemon refuses: boom",
+            "see its log: sudo journalctl --unit docker; or unset DOCKER_HOST",
+        ),
+    ],
+)
+def test_a_daemon_is_silent_or_absent_or_refuses(  # noqa: PLR0917 - the columns of the table
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, setting: dict[str, str], message: str, hint: str
+) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text(f'{{"currentContext": "{setting.pop("context", "default")}"}}')
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    refused = refusals.daemon_refusal(text)
+    assert (str(refused), refused.hint) == (message, hint)
+
+
+def test_a_refusal_through_the_sdk_is_the_daemons_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask() -> NoReturn:
+        raise APIError("500 Server Error for http+docker://localhost/version", explanation="one thing\nboom")
+
+    def connect() -> NoReturn:
+        try:
+            ask()
+        except APIError as error:
+            raise DockerException(f'Error while fetching server API version: {error} ("one thing\nboom")') from error
+
+    monkeypatch.setattr(inventory, "_client", connect)
+    with pytest.raises(CressetError) as refused:
+        inventory.remove_container("x")
+    assert str(refused.value) == "the Docker daemon refuses: one thing boom"
+
+
+class Silent:
+    """A docker that is asked and stays silent."""
+
+    args: tuple[str, ...] = ()
+    killed = False
+
+    def communicate(self, timeout: float | None) -> tuple[str, str]:
+        assert timeout is not None
+        raise subprocess.TimeoutExpired("docker", timeout)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def wait(self) -> int:
+        assert self.killed
+        return -9
+
+
+def test_a_daemon_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "_start", lambda *_: nullcontext(Silent()))
+    for ask in (Engine().ready, Engine().place, lambda: Engine().states("x", "cpu"), lambda: Engine().labels("x")):
+        with pytest.raises(CressetError, match="the Docker daemon does not answer"):
+            ask()
+    assert Engine().identity() == ("", "")
+    assert Engine().inspect_images(["x", "y"]) == {}
+
+
+@pytest.mark.parametrize("kept", ["", processes.BUILT], ids=["a question", "a build"])
+def test_only_a_build_keeps_something_when_it_is_ended(kept: str) -> None:
+    former = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with pytest.raises(CressetError) as ended, processes.told_to_end(kept=kept):
+            signal.raise_signal(signal.SIGTERM)
+        assert ended.value.hint == kept
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, out: str, err: str) -> Engine:

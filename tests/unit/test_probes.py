@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
-from cresset import disk
+from cresset import disk, hardware
 from cresset.health import probes
 from cresset.health.findings import Docker
 
@@ -84,6 +85,15 @@ def test_an_engine_that_does_not_answer_says_why() -> None:
 @pytest.mark.parametrize("about", ["", "docker: nothing"])
 def test_where_there_is_no_docker_nothing_is_read(about: str) -> None:
     assert probes.read_docker(about, address="", builder="") == Docker()
+
+
+def test_an_engine_that_stays_silent_is_not_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(argv: list[str], *, timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(argv, timeout)
+
+    monkeypatch.setattr(subprocess, "run", wait)
+    said = probes.read_docker(*hardware.answer("docker", "info"), address="", builder="")
+    assert said == Docker(complaint=hardware.SILENCE)
 
 
 def test_a_builder_says_its_driver_and_what_it_keeps() -> None:
