@@ -84,13 +84,9 @@ def start(resolved: Configuration, engine: Engine) -> None:
     """Start the stopped container as it was."""
     project, name = resolved.model.project, resolved.service.name
 
-    def hint() -> str:
-        if not engine.states(project, name):
-            return f"there is no container yet: invoke up --service {name}"
-        return remedy(engine.start_problem(project, name))
-
     engine.ready()
-    engine.run([*_COMPOSE, "start", name], hint=hint)
+    _require_container(resolved, engine)
+    engine.run([*_COMPOSE, "start", name], hint=lambda: remedy(engine.start_problem(project, name)))
 
 
 def stop(resolved: Configuration, engine: Engine) -> None:
@@ -157,6 +153,7 @@ def run(resolved: Configuration, engine: Engine, *, command: str = "") -> None:
 def logs(resolved: Configuration, engine: Engine, *, follow: bool) -> None:
     """Print what the container's main process wrote."""
     engine.ready()
+    _require_container(resolved, engine)
     engine.become([*_COMPOSE, "logs", *(["--follow"] if follow else []), resolved.service.name])
 
 
@@ -199,6 +196,13 @@ def remedy(problem: str) -> str:
 def _is_anothers(folder: str) -> bool:
     """Return whether a container that was made for a folder is another checkout's; without a folder it may be ours."""
     return bool(folder) and os.path.realpath(folder) != os.path.realpath(files.ROOT)
+
+
+def _require_container(resolved: Configuration, engine: Engine) -> None:
+    """Refuse a service without a container, of which Compose says nothing, successfully."""
+    name = resolved.service.name
+    if not engine.dry_run and not engine.states(resolved.model.project, name):
+        raise _no_way_in(name, [])
 
 
 def _no_way_in(service: str, states: Sequence[str]) -> CressetError:

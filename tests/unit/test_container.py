@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,25 @@ def test_a_stopped_container_is_not_thrown_away(states: list[str], message: str,
     error = container._no_way_in("cpu", states)
     assert str(error) == message
     assert error.hint.startswith(hint) or hint in error.hint
+
+
+@pytest.mark.parametrize("task", [container.start, partial(container.logs, follow=False)], ids=["start", "logs"])
+def test_a_service_without_a_container_is_not_passed_over_in_silence(
+    mounted: Configuration, monkeypatch: pytest.MonkeyPatch, task: Callable[[Configuration, Engine], None]
+) -> None:
+    asked = []
+    monkeypatch.setattr(Engine, "ready", lambda _: None)
+    monkeypatch.setattr(Engine, "run", lambda *_, **__: asked.append("compose"))
+    monkeypatch.setattr(Engine, "become", lambda *_: asked.append("compose"))
+    monkeypatch.setattr(Engine, "states", lambda *_: [])
+    with pytest.raises(CressetError, match="no container of the service cpu runs") as refused:
+        task(mounted, Engine())
+    assert refused.value.hint == "start one: invoke up --service cpu"
+    assert asked == []
+    task(mounted, Engine(dry_run=True))
+    monkeypatch.setattr(Engine, "states", lambda *_: ["exited"])
+    task(mounted, Engine())
+    assert asked == ["compose", "compose"]
 
 
 @pytest.mark.parametrize(
