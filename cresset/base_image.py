@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from cresset import dockerfile, env_file, files, host
+from cresset import dockerfile, env_file, files, host, remedies
 from cresset.configuration import Configuration
 from cresset.engine import Engine
 from cresset.env_file import Choice
@@ -34,9 +34,10 @@ def ensure(resolved: Configuration, engine: Engine, *, console: Console) -> bool
     if not reason:
         return False
     if resolved.values["PLAIN_IMAGE"].source != "default":
+        cause = "see to the network" if remedies.is_of_network(reason) else "log in to its registry (docker login)"
         raise CressetError(
             f"PLAIN_IMAGE: {base} is not here and cannot be pulled: {reason.splitlines()[-1]}",
-            "log in to its registry (docker login), choose another, or make one: invoke base-image",
+            f"{cause}, choose another, or make one: invoke base-image",
         )
     console.print(Text(f"{base} cannot be pulled: {reason.splitlines()[-1]}"))
     record(engine, console=console)

@@ -86,6 +86,16 @@ REMEDIES = (
         advice="docker knows no builder {builder}: unset BUILDX_BUILDER, or name one that `docker buildx ls` shows",
     ),
     Remedy(
+        name="a time that is none",
+        pattern=r"^ERROR: .*invalid SOURCE_DATE_EPOCH: (?P<value>.*): strconv",
+        advice="SOURCE_DATE_EPOCH is {value}, and has to be seconds since 1970: unset SOURCE_DATE_EPOCH",
+    ),
+    Remedy(
+        name="BuildKit lost its thread",
+        pattern=r"inconsistent graph state",
+        advice="a known fault of BuildKit, as after a Ctrl-C: run it again, which goes on from the last finished step",
+    ),
+    Remedy(
         name="no space left on device",
         # Not in a step, whose paths are the container's. It may be the disk of who builds: docker writes notes there.
         pattern=r"^ERROR: .*(?:write|mkdir|open) (?P<path>/[^:]+): no space left on device",
@@ -410,6 +420,11 @@ def _known(match: re.Match[str], values: Mapping[str, str], requirements: Mappin
         if values["USE_CUDA"] == "1"
         else "make a base image here: invoke base-image",
     }
+
+
+def is_of_network(reason: str) -> bool:
+    """Return whether a pull failed because no registry answered."""
+    return bool(re.search(_NO_ANSWER, reason, re.IGNORECASE))
 
 
 def registry(image: str) -> str:

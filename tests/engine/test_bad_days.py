@@ -79,7 +79,7 @@ def test_an_account_that_may_not_use_the_daemon() -> None:
 
 
 def test_an_account_whose_docker_can_keep_nothing(built: Checkout) -> None:
-    said = two_lines(built.invoke("build-only", check=False, HOME="/dev/null", BUILDX_CONFIG="/dev/null/buildx"))
+    said = two_lines(built.invoke("build-only", check=False, BUILDX_CONFIG="/dev/null/buildx"))
     assert said.startswith(
         "docker cannot keep its notes in /dev/null/buildx: /dev/null is no folder\n  unset BUILDX_CONFIG"
     )
@@ -223,6 +223,9 @@ def test_a_plain_base_image_that_is_not_to_be_had(built: Checkout, bad_registry:
     said = two_lines(built.invoke("build", "--set", f"PLAIN_IMAGE={base}", check=False))
     assert f"{base} is not here and cannot be pulled: " in said
     assert "manifest unknown" in said
+    assert "docker login" in said
+    said = two_lines(built.invoke("build", "--set", "PLAIN_IMAGE=nowhere.invalid/x:1", check=False))
+    assert "see to the network, choose another" in said
 
 
 # ---------------------------------------------------------------------------------- downloads in the steps of a build

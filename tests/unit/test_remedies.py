@@ -66,6 +66,16 @@ class Case(NamedTuple):
 
 CASES = {
     "no such builder": Case('ERROR: no builder "nope" found', "no such builder", "unset BUILDX_BUILDER"),
+    "a time that is none": Case(
+        'ERROR: failed to solve: invalid SOURCE_DATE_EPOCH: x: strconv.ParseInt: parsing "x": invalid syntax',
+        "a time that is none",
+        "SOURCE_DATE_EPOCH is x, and has to be seconds since 1970: unset",
+    ),
+    "a build after one that was ended": Case(
+        "ERROR: failed to solve: failed to compute cache key: failed to get edge: inconsistent graph state",
+        "BuildKit lost its thread",
+        "run it again",
+    ),
     "disk full while copying": Case(
         "ERROR: failed to solve: failed to copy files: copy file range failed: no space left on device",
         "no space left on device",
@@ -536,6 +546,13 @@ def test_the_image_of_the_last_stages_is_named_by_its_own_setting() -> None:
     text = failed("reg.lan/x:1", "reg.lan/x:1: not found")
     assert "TRAIN_IMAGE" in advise(text, TRAIN_IMAGE="reg.lan/x:1")
     assert "SIMPLE_IMAGE" in advise(text, SIMPLE_IMAGE="reg.lan/x:1")
+
+
+def test_a_registry_that_does_not_answer_asks_for_no_login() -> None:
+    unknown = 'Error response from daemon: Get "https://x.invalid/v2/": dial tcp: lookup x.invalid: no such host'
+    assert remedies.is_of_network(unknown)
+    assert not remedies.is_of_network("Error response from daemon: manifest for x:1 not found: manifest unknown")
+    assert not remedies.is_of_network("Error response from daemon: pull access denied for x")
 
 
 def test_a_setting_is_named_only_where_it_exists() -> None:
