@@ -141,7 +141,8 @@ def graph(
     """Draw the stages of a build with what becomes of each, or what ran when in the last one: `> graph.svg`."""
     from cresset.picture import show
 
-    sys.stdout.write(show.draw(*project.load(request, needs_env=False), kind=format, target=target, by_time=timeline))
+    picture = show.draw(*project.load(request, needs_env=False), kind=format, target=target, by_time=timeline)
+    print(picture, end="")
 
 
 @task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import inspect
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -72,7 +73,21 @@ HELP = {
 # A terminal that lacks a character gets a question mark, not a traceback.
 for stream in filter(None, (sys.stdout, sys.stderr)):
     stream.reconfigure(errors="replace")
-console = Console(highlight=False, markup=False, emoji=False)
+# A terminal without a size says 0, which Rich would believe.
+for measure in ("COLUMNS", "LINES"):
+    if os.environ.get(measure, "x").strip("0") == "":
+        del os.environ[measure]
+
+
+class Screen(Console):
+    """Where tasks print."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave it to the task, like every other way of printing, that nobody reads any more."""
+        raise BrokenPipeError
+
+
+console = Screen(highlight=False, markup=False, emoji=False)
 
 
 def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
@@ -88,6 +103,7 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
         dry_run: bool = False,
         **own: object,
     ) -> None:
+        builds = own.keys() & {"progress", "at_once"}
         try:
             # Docker looks for the project where it is run, and a folder below may hold one of its own.
             os.chdir(files.ROOT)
@@ -99,13 +115,16 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
         except CressetError as error:
             raise Exit("\n  ".join(filter(None, (str(error), error.hint))), code=error.code) from None
         except KeyboardInterrupt:
-            builds = own.keys() & {"progress", "at_once"}
             kept = f"; {processes.BUILT}" if builds else ""
             raise Exit(f"\ninterrupted{kept}", code=130) from None
         except BrokenPipeError:
             # Whoever read this has read enough; at its end Python would complain once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if builds:
+                raise Exit(f"ended, because nobody reads this any more\n  {processes.BUILT}", code=141) from None
         except OSError as error:
+            if error.errno == errno.ENOSPC and not error.filename:
+                raise Exit(f"the output cannot be written: {error.strerror}", code=2) from None
             raise Exit(str(error), code=2) from None
 
     # What Invoke makes the command line from: what has to be given, the options of all tasks, those of this one.

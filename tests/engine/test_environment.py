@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -345,6 +346,19 @@ def test_a_full_disk_behind_the_output_is_one_line(bare: Checkout, words: tuple[
         ["sh", "-c", '"$@" > /dev/full', "sh", sys.executable, "-m", "invoke", *words], cwd=bare.path, check=False
     )
     assert (refused.code, len(refused.lines)) == (2, 1)
+    assert refused.out.startswith("the output cannot be written: No space left on device")
+
+
+@pytest.mark.parametrize("words", ["config", "versions", "graph", "config --json"])
+def test_output_that_nobody_reads_is_no_failure(bare: Checkout, words: str) -> None:
+    bare.invoke("env", "--service", "cpu")
+    invoke = f"{shlex.quote(sys.executable)} -m invoke {words}"
+    assert run(["bash", "-c", f"{invoke} | true; exit ${{PIPESTATUS[0]}}"], cwd=bare.path).out == ""
+    assert run(["sh", "-c", f"{invoke} >&-"], cwd=bare.path).out == ""
+
+
+def test_a_width_of_nothing_is_an_unknown_one(bare: Checkout) -> None:
+    assert bare.invoke("config", COLUMNS="0").lines == bare.invoke("config", COLUMNS="80").lines
 
 
 def test_a_terminal_that_lacks_a_character_gets_another(bare: Checkout) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 from invoke.collection import Collection
 from invoke.context import Context
@@ -7,6 +10,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from cresset import command_line
+from cresset.configuration import Request
 
 
 @task
@@ -62,3 +66,44 @@ def test_a_mistake_is_said_with_the_nearest_name(words: list[str], said: str) ->
     with pytest.raises(Exit) as refusal:
         command_line.refuse_mistakes(words, TASKS)
     assert (refusal.value.message, refusal.value.code) == (said, 2)
+
+
+def show(_: Request) -> None:
+    """Show something."""
+    raise BrokenPipeError
+
+
+def build_something(_: Request, progress: str = "auto") -> None:
+    """Build something."""
+    raise BrokenPipeError(progress)
+
+
+def write(_: Request) -> None:
+    """Write something."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture
+def _stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "chdir", lambda _: None)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+
+
+@pytest.mark.usefixtures("_stay")
+def test_who_has_read_enough_has_ended_nothing_but_a_build() -> None:
+    command_line.task(show).body(Context())
+    with pytest.raises(Exit) as ended:
+        command_line.task(build_something).body(Context(), progress="auto")
+    assert ended.value.code == 141
+
+
+def test_a_console_leaves_a_reader_who_has_gone_to_the_task() -> None:
+    with pytest.raises(BrokenPipeError):
+        command_line.console.on_broken_pipe()
+
+
+@pytest.mark.usefixtures("_stay")
+def test_a_full_disk_behind_the_output_is_told_from_others() -> None:
+    with pytest.raises(Exit, match="the output cannot be written: No space left on device") as ended:
+        command_line.task(write).body(Context())
+    assert ended.value.code == 2
