@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.checkout import Checkout, run
+from tests.engine.checkout import ROOT, Checkout, run
 from tests.engine.conftest import folder
 from tests.engine.light_wheels import make_wheel
 
@@ -166,6 +167,24 @@ def test_vscodes_server_outlives_the_container(built: Checkout) -> None:
     built.invoke("prune", "--yes")
     built.invoke("up")
     built.inside("rm ~/.vscode-server/bin/mark")
+
+
+def test_volumes_of_former_accounts_stay_until_the_line_of_the_page_is_typed(built: Checkout) -> None:
+    mine, other = (f"cresset-test-{uuid.uuid4().hex[:8]}" for _ in range(2))
+    volumes = {f"{project}-vscode-server-{account}": project for project in (mine, other) for account in ("1", "2")}
+    line = re.search(r"^    (docker volume rm .*)$", (ROOT / "docs/ide.md").read_text(), re.MULTILINE)
+    assert line
+    try:
+        for name, project in volumes.items():
+            run(["docker", "volume", "create", "--label", f"com.docker.compose.project={project}", name])
+        built.invoke("prune", "--yes", COMPOSE_PROJECT_NAME=mine)
+        left = run(["docker", "volume", "ls", "--quiet"]).lines
+        assert volumes.keys() <= set(left)
+        run(["sh", "-c", line[1].replace("PROJECT", mine)])
+        left = run(["docker", "volume", "ls", "--quiet"]).lines
+        assert {volumes[name] for name in left if name in volumes} == {other}
+    finally:
+        run(["docker", "volume", "rm", "--force", *volumes], check=False)
 
 
 @pytest.mark.parametrize("task", ["up", "run"])
