@@ -93,7 +93,7 @@ def shm(facts: Facts, project: Project) -> Iterator[Finding]:
     values, memory = project.values, facts.docker.memory
     if values["IPC"] == "host":
         if facts.machine.system == "WSL":
-            message = "IPC=host is another virtual machine's on WSL"
+            message = "IPC=host is another virtual machine's on WSL with Docker Desktop"
             yield Finding(check="shm", severity="warning", message=message, hint="set IPC=private, and SHM_SIZE")
         else:
             yield Finding(check="shm", severity="ok", message="the host's shared memory")

@@ -135,6 +135,12 @@ def test_every_other_setting_is_in_x_cresset_or_composes_own() -> None:
     assert others == set(COMPOSE["x-cresset"]) | {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"}
 
 
+def test_no_mount_makes_a_folder_of_roots() -> None:
+    mounts = [one for service in COMPOSE["services"].values() for one in service["volumes"] if one["type"] == "bind"]
+    assert mounts
+    assert all(mount["bind"] == {"create_host_path": False} for mount in mounts)
+
+
 def test_every_service_is_in_the_profile_of_its_name() -> None:
     assert {name: service["profiles"] for name, service in COMPOSE["services"].items()} == {
         name: [name] for name in COMPOSE["services"]
