@@ -45,6 +45,7 @@ _ALWAYS = (
     doctor_host.env_keys,
 )
 _OF_PROJECT = (
+    doctor_engine.platform,
     doctor_engine.gpu_runtime,
     doctor_versions.driver,
     doctor_versions.architectures,

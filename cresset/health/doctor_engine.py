@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.filesize import decimal
 
 from cresset import disk, hardware, refusals
+from cresset.credentials import quoted
 from cresset.errors import CressetError
 from cresset.health.findings import Facts, Finding, Project
 
@@ -186,3 +187,15 @@ def context(facts: Facts) -> Iterator[Finding]:
         )
     else:
         yield Finding(check="context", severity="ok", message=f"docker's context is {docker.context}")
+
+
+def platform(facts: Facts, project: Project) -> Iterator[Finding]:
+    """Check context: whether containers are to be of the platform that images are built for."""
+    asked = hardware.processor(project.platform)
+    if facts.docker.version and asked and asked != hardware.processor(facts.docker.machine):
+        yield Finding(
+            check="context",
+            severity="error",
+            message=f"DOCKER_DEFAULT_PLATFORM is {quoted(project.platform)}, and the engine is {facts.docker.machine}",
+            hint="unset DOCKER_DEFAULT_PLATFORM, and take it out of .env",
+        )

@@ -126,6 +126,7 @@ class Project:
         is_built: its image is there.
         has_wheels: its wheelhouse has a wheel of its PyTorch.
         lacks: the wheels that its build will not find; None where it looks for none by version.
+        platform: DOCKER_DEFAULT_PLATFORM; empty where it is not set.
     """
 
     service: str
@@ -137,6 +138,7 @@ class Project:
     is_built: bool = False
     has_wheels: bool = False
     lacks: Sequence[Lack] | None = None
+    platform: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,6 +174,7 @@ def _project(resolved: Configuration) -> Project:
             machine=machine,
             python=resolved["PYTHON_VERSION"],
         ),
+        platform=resolved.model.platform,
         is_built=bool(here[resolved.service.image].result()),
     )
 

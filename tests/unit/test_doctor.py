@@ -235,6 +235,12 @@ def test_without_an_engine_nobody_knows_which_images_are_here() -> None:
     assert "is not known" in found.message
 
 
+def test_another_platform_than_the_engines_is_an_error() -> None:
+    assert examine(CPU, platform="linux/amd64")["context"].severity == "ok"
+    found = examine(CPU, platform="linux/arm64")["context"]
+    assert (found.severity, found.hint) == ("error", "unset DOCKER_DEFAULT_PLATFORM, and take it out of .env")
+
+
 def test_a_wheelhouse_may_hold_what_no_index_has() -> None:
     found = examine({"CUDA_VERSION": "12.4.1"}, has_wheels=True)["torch-cuda"]
     assert found.severity == "warning"
