@@ -55,6 +55,20 @@ def build(
     Raises:
         CressetError: the build failed; the exit code is docker's own.
     """
+    try:
+        return _build(resolved, engine, console=console, mode=mode, product=product, force=force)
+    except _BuildKitError:
+        _warn("that is a known fault of BuildKit; once more, from the last finished step", console=console)
+        return _build(resolved, engine, console=console, mode=mode, product=product, force=force)
+
+
+class _BuildKitError(CressetError):
+    """A build failed by a fault of BuildKit that the next attempt need not meet."""
+
+
+def _build(
+    resolved: Configuration, engine: Engine, *, console: Console, mode: Mode, product: Product | None, force: bool
+) -> Outcome | None:
     service = resolved.service
     if "target" not in service.build:
         raise CressetError(
@@ -229,7 +243,8 @@ def _failure(
     values = {name: mask(value) for name, value in resolved.as_dict().items()}
     known = remedies.find(text, values={**values, "root": root}, requirements=requirements)
     if known:
-        return CressetError(f"{failure}: {known.name}", known.text, code=outcome.exit_code)
+        kind = _BuildKitError if remedies.is_of_buildkit(outcome.error) else CressetError
+        return kind(f"{failure}: {known.name}", known.text, code=outcome.exit_code)
     return CressetError(failure, code=outcome.exit_code)
 
 

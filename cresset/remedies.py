@@ -43,6 +43,8 @@ _NO_ANSWER = (
     r"(?:no such host|connection refused|i/o timeout|timeout exceeded|handshake timeout|connection reset"
     r"|network is unreachable|no route to host|server misbehaving|deadline exceeded|proxyconnect|\b50[234]\b|: EOF)"
 )
+# Where builds that share steps meet, or one begins as another is ended: moby/buildkit#2303 and #3635.
+_LOST = r"inconsistent graph state|failed to get state for index \d+ on"
 _KILLED = (
     r"^killed$|signal terminated program|died due to signal 9|exit code: 137\b"
     r"|cannot allocate memory|virtual memory exhausted|out of memory"
@@ -92,8 +94,8 @@ REMEDIES = (
     ),
     Remedy(
         name="BuildKit lost its thread",
-        pattern=r"inconsistent graph state",
-        advice="a known fault of BuildKit, as after a Ctrl-C: run it again, which goes on from the last finished step",
+        pattern=_LOST,
+        advice="a known fault of BuildKit, as beside another build: run it again, and it goes on from the last step",
     ),
     Remedy(
         name="no space left on device",
@@ -379,6 +381,11 @@ REMEDIES = (
         "for a folder of another kind; choose the variant of the image without it, or another",
     ),
 )
+
+
+def is_of_buildkit(error: str) -> bool:
+    """Return whether a build failed by a fault of BuildKit that the next attempt does not meet."""
+    return bool(re.search(_LOST, error))
 
 
 def find(text: str, *, values: Mapping[str, str], requirements: Mapping[str, str] | None = None) -> Advice | None:

@@ -6,12 +6,14 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import termios
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.engine.checkout import Checkout, Result
 
@@ -116,3 +118,28 @@ def test_an_unknown_way_is_refused(clone: Callable[[], Checkout]) -> None:
             "--progress: 'fancy' is no way to show a build",
             "  choose one of: auto, plain, tty, quiet",
         ]
+
+
+def test_a_fault_of_buildkits_is_tried_again_once(clone: Callable[[], Checkout], tmp_path: Path) -> None:
+    """A docker that fails like BuildKit the first so many times, and then is the real one."""
+    docker = tmp_path / "docker"
+    docker.write_text(f"""#!/bin/sh
+case " $* " in *" bake "*" rawjson "* | *" bake "*--progress=rawjson*)
+    echo x >> {tmp_path}/builds
+    if [ "$(wc -l < {tmp_path}/builds)" -le "$FAILURES" ]; then
+        echo "ERROR: failed to solve: failed to compute cache key: failed to get state for index 2 on [one 1/1] RUN" >&2
+        exit 1
+    fi
+esac
+exec {shutil.which("docker")} "$@"
+""")
+    docker.chmod(0o755)
+    checkout, path = clone(), f"{tmp_path}:{os.environ['PATH']}"
+    assert "once more" in checkout.invoke("build-only", PATH=path, FAILURES="1").out
+    assert (tmp_path / "builds").read_text().split() == ["x", "x"]
+    failed = checkout.invoke("build-only", check=False, PATH=path, FAILURES="9")
+    assert (failed.code, failed.lines[-2]) == (
+        1,
+        f"the build of {checkout.setting('IMAGE_NAME')} failed: BuildKit lost its thread",
+    )
+    assert (tmp_path / "builds").read_text().split() == 4 * ["x"]

@@ -76,6 +76,11 @@ CASES = {
         "BuildKit lost its thread",
         "run it again",
     ),
+    "a build beside another": Case(
+        "ERROR: failed to solve: failed to compute cache key: failed to get state for index 2 on [one 1/1] RUN",
+        "BuildKit lost its thread",
+        "run it again",
+    ),
     "disk full while copying": Case(
         "ERROR: failed to solve: failed to copy files: copy file range failed: no space left on device",
         "no space left on device",
