@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ DIGESTS = ".cresset/digests.json"
 _LARGE = 1 << 20  # bytes from which it pays to remember
 _SETTLED = 2.0  # seconds after which an edit is sure to have another time
 _MANY = 1000  # of them are remembered
+_LINKS = 40  # are followed from one source, of which some may lead to another
 
 
 class DiskFolder:
@@ -30,11 +32,11 @@ class DiskFolder:
     Args:
         root: the folder.
         name: how a person calls it; empty for the checkout.
-        dockerfile: the Dockerfile's name, which may have an ignore file of its own.
+        dockerfile: the name of the Dockerfile that the folder is the context of: it may have an ignore file of its own.
         memory: what large files contained.
     """
 
-    def __init__(self, root: Path, *, name: str = "", dockerfile: str = "Dockerfile", memory: Memory) -> None:
+    def __init__(self, root: Path, *, name: str = "", dockerfile: str = "", memory: Memory) -> None:
         self._root = root
         self.name = name
         self._memory = memory
@@ -44,6 +46,7 @@ class DiskFolder:
             text = (own if own.is_file() else root / ".dockerignore").read_text(encoding="utf-8", errors="replace")
         self._ignored = ignore_patterns(text)
         self._found: dict[str, Tree] = {}
+        self._is_plain = False
 
     def find(self, pattern: str) -> Tree:
         """Return what a source of COPY names, at and under its paths; what is ignored or cannot be read is left out."""
@@ -66,14 +69,25 @@ class DiskFolder:
         """The modes of the folders that the engine has; none where it has nothing of this one."""
         return self._memory.modes.get(self.name, {})
 
+    def plain(self) -> DiskFolder:
+        """Return the folder with the modes that a checkout has wherever it is made, whatever an engine was sent."""
+        folder = copy.copy(self)
+        folder._found, folder._is_plain = {}, True  # noqa: SLF001 - its own
+        return folder
+
+    def _plain(self, mode: int) -> int:
+        return mode if not self._is_plain else 0o755 if mode & stat.S_IXUSR else 0o644
+
     def _mode(self, path: str) -> int | None:
+        if self._is_plain:
+            return 0o755
         with suppress(OSError):
             return self._modes.get(path) or stat.S_IMODE((self._root / path).stat().st_mode)
         return None
 
     def _began(self, found: Mapping[str, Entry]) -> int:
         """Return whether the engine had nothing but an empty folder first: only then does that folder itself count."""
-        return self._modes.get("", int(not found))
+        return 0 if self._is_plain else self._modes.get("", int(not found))
 
     def _find(self, pattern: str) -> Tree:
         # What stands before the first wildcard need not be searched for.
@@ -96,20 +110,21 @@ class DiskFolder:
         return found
 
     def _walk(self, path: str, found: dict[str, Entry], *, is_source: bool = False) -> None:
-        place = self._root / path if path else self._root
+        place = self._root / (self._follow(path) if is_source else path)
+        self._look(path, place if os.path.lexists(place) else self._root / path, found)
+
+    def _look(self, path: str, place: Path, found: dict[str, Entry]) -> None:
         try:
             status = place.lstat()
         except OSError:
             return
-        if path and stat.S_ISLNK(status.st_mode) and is_source and (real := self._inside(place)):
-            place, status = real, real.stat()  # a source that is a link is followed, those below it are not
         if stat.S_ISDIR(status.st_mode):
             if path and self._is_closed(path):
                 return
             before = len(found)
             with suppress(OSError):
                 for child in sorted(place.iterdir()):
-                    self._walk(f"{path}/{child.name}".strip("/"), found)
+                    self._look(f"{path}/{child.name}".strip("/"), child, found)
             # An ignored folder is there if anything in it is not ignored.
             if path and (len(found) > before or not is_ignored(path, self._ignored)):
                 found[path] = Entry(
@@ -125,7 +140,27 @@ class DiskFolder:
                 found[path] = Entry(kind="link", mode=0o777, digest=str(place.readlink()), origin=origin)
             elif stat.S_ISREG(status.st_mode):
                 content = self._memory.digest(place, status)
-                found[path] = Entry(kind="file", mode=mode, digest=content, origin=origin)
+                found[path] = Entry(kind="file", mode=self._plain(mode), digest=content, origin=origin)
+            else:  # a pipe, a socket, a device
+                found[path] = Entry(kind="file", mode=mode, digest=str(stat.S_IFMT(status.st_mode)), origin=origin)
+
+    def _follow(self, path: str) -> str:
+        """Return where a source of COPY leads: its links are followed, and for them the folder is the root."""
+        rest, done, left = path.split("/"), list[str](), _LINKS
+        while rest and left:
+            part, rest = rest[0], rest[1:]
+            if part in {"", "."}:
+                continue
+            if part == "..":
+                done = done[:-1]
+                continue
+            done.append(part)
+            with suppress(OSError):
+                target = str((self._root / "/".join(done)).readlink())
+                left -= 1
+                done = [] if target.startswith("/") else done[:-1]
+                rest = [*target.split("/"), *rest]
+        return "/".join(done) if left else path
 
     def _is_closed(self, path: str) -> bool:
         """Return whether all in a folder is ignored, so that it need not be looked through."""
@@ -133,12 +168,6 @@ class DiskFolder:
             return False
         kept = [re.split(r"[*?\[]", pattern[1:])[0] for pattern in self._ignored if pattern.startswith("!")]
         return not any(f"{start}/".startswith(f"{path}/") or f"{path}/".startswith(start) for start in kept)
-
-    def _inside(self, place: Path) -> Path | None:
-        with suppress(OSError, RuntimeError):
-            real = place.resolve(strict=True)
-            return real if real.is_relative_to(self._root.resolve()) else None
-        return None
 
 
 class Memory:

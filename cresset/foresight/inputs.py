@@ -28,6 +28,7 @@ class Image:
         user: who runs its commands.
         folder: where they begin.
         shell: what reads them.
+        triggers: instructions (`ONBUILD`) that are carried out where something is built on it.
         made: what the stage that it takes the place of is known by; None for any other image.
     """
 
@@ -37,6 +38,7 @@ class Image:
     user: str = ""
     folder: str = "/"
     shell: tuple[str, ...] = SHELL
+    triggers: tuple[str, ...] = ()
     made: Key | None = None
 
 
@@ -51,6 +53,7 @@ def read_image(reference: str, raw: Mapping[str, Any]) -> Image:
         user=config.get("User") or "",
         folder=config.get("WorkingDir") or "/",
         shell=tuple(config.get("Shell") or SHELL),
+        triggers=tuple(config.get("OnBuild") or ()),
     )
 
 
@@ -102,16 +105,14 @@ def images_needed(
         if stage.name in contexts:
             continue
         base = dockerfile.resolve_base(recipe, stage, arguments)
-        names = [base] if isinstance(base, str) else []
+        found += [base] if isinstance(base, str) else []  # also where a stage below has its name
+        names: list[str] = []
         for instruction in stage.instructions:
             names += instruction.flag("from") if instruction.keyword == "COPY" else ()
             names += [mount["from"] for mount in mounts_of(instruction, {}) if "from" in mount]
         stages = {str(one.name) for one in recipe.stages}
-        found += [
-            name
-            for name in names
-            if name != "scratch" and name not in contexts and name.lower() not in stages and not name.isdecimal()
-        ]
+        found += [name for name in names if name.lower() not in stages and not name.isdecimal()]
+    found = [name for name in found if name != "scratch" and name not in contexts]
     return list(dict.fromkeys(found))
 
 

@@ -96,8 +96,11 @@ class _Builder:
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
         self.recipe = inputs.recipe
-        self.values = {**inputs.platform, **inputs.arguments}
-        self.globals = {**inputs.platform, **dockerfile.global_values(self.recipe, self.values)}
+        # One that is declared above the stages and given no value has none, not even that of the platform.
+        blank = {argument.name for argument in self.recipe.arguments if argument.raw is None}
+        known = {name: value for name, value in inputs.platform.items() if name not in blank}
+        self.values = {**known, **inputs.arguments}
+        self.globals = {**known, **dockerfile.global_values(self.recipe, self.values)}
         self.states: dict[int, _State] = {}
         self.steps: list[Step] = []
 
@@ -112,7 +115,8 @@ class _Builder:
 
     def _go_through(self, stage: Stage) -> None:
         base = dockerfile.resolve_base(self.recipe, stage, self.values)
-        state = self.states[base.index] if isinstance(base, Stage) else self._start(base)
+        state = self.states[base.index] if isinstance(base, Stage) else self._start(base, stage)
+        stage = replace(stage, instructions=(*self._triggered(base, stage), *stage.instructions))
         first = int(isinstance(base, str) and base != "scratch")
         n = first + len(dockerfile.steps(stage))
         i = first
@@ -127,15 +131,28 @@ class _Builder:
                 self.steps.append(replace(made, stage=name, i=i, n=n, file=self.recipe.name))
         self.states[stage.index] = state
 
-    def _start(self, reference: str) -> _State:
+    def _triggered(self, base: Stage | str, stage: Stage) -> tuple[Instruction, ...]:
+        """Return the instructions that the base has put off until something is built on it."""
+        name = base if isinstance(base, str) else str(base.name)
+        image = self.inputs.contexts.get(name) or (self.inputs.images.get(name) if base == name else None)
+        if isinstance(base, Stage) and image is None:
+            texts = [one.text for one in base.instructions if one.keyword == "ONBUILD"]
+        else:
+            texts = list(image.triggers) if isinstance(image, Image) else []
+        put_off = dockerfile.parse("\n".join(["FROM scratch", *texts]), name=self.recipe.name).stages[0].instructions
+        return tuple(replace(one, line=stage.line) for one in put_off)
+
+    def _start(self, reference: str, stage: Stage | None = None) -> _State:
         if reference in self.inputs.contexts:
             return self._named(reference)
         if reference == "scratch":
             return _State(place=Place(key=_SCRATCH, tree={}))
-        return self._on_image(self.inputs.images.get(reference, Image(reference=reference)))
+        platform = expand(stage.platform, self.globals, self.recipe.escape) if stage and stage.platform else ""
+        own = "" if platform == self.inputs.platform.get("TARGETPLATFORM") else platform
+        return self._on_image(self.inputs.images.get(reference, Image(reference=reference)), own)
 
-    def _on_image(self, image: Image) -> _State:
-        name = digest("image", image.identity or image.reference)
+    def _on_image(self, image: Image, platform: str = "") -> _State:
+        name = digest("image", image.identity or image.reference, *filter(None, [platform]))
         return _State(
             place=Place(key=image.made or Key(fine=name, coarse=name, loose=name)),
             environment=image.environment or (("PATH", _PATH),),
@@ -331,7 +348,7 @@ class _Builder:
                 sources += [place.last] if place.last is not None else []
                 writes += [mount.get("from", "")] if place.folder and "rw" in mount else []
                 if place.key.fine and place.key.fine == parent.fine:
-                    facts["root"] = clean(path)
+                    facts["root"] = ""  # wherever in it: what the step stands on is compared as a whole
                 else:
                     facts["input"] = str([*inputs, place.key.fine].index(place.key.fine))
                     inputs.setdefault(place.key.fine, []).append(key)
@@ -343,6 +360,7 @@ class _Builder:
             state.user,
             [item for item in instruction.flags if item[0] != "mount" and item != ("network", "default")],
             described,
+            *filter(None, [self.inputs.arguments.get("BUILDKIT_SANDBOX_HOSTNAME")]),
         )
         if any(mount["type"] in {"secret", "ssh"} for mount in mounts):
             # A secret makes the engine (26.1) compare all files below, not how they were made.
@@ -383,10 +401,9 @@ def _command(state: _State, instruction: Instruction) -> tuple[str, ...]:
     text = instruction.text
     documents = instruction.heredocs
     if len(documents) == 1 and find_heredocs(text) and " " not in text.strip():
-        body = documents[0].content
-        if body.startswith("#!"):
-            return ("#!", documents[0].name, body)
-        text = body
+        text = documents[0].content
+        if documents[0].text.startswith("#!"):
+            return (*state.shell, "#!", documents[0].name, text)
     else:
-        text = "\n".join([text, *(f"{one.content}{one.name}" for one in documents)])
+        text = "\n".join([text, *(f"{one.text}{one.name}" for one in documents)])
     return (*state.shell, text)

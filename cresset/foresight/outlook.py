@@ -145,7 +145,8 @@ def _find_kept(everything: Inputs, engine: Engine) -> tuple[str, Kept | None, di
     """Return where the store has what is compiled, or is to have it; what it has; and the stages that this replaces."""
     if not _compiles(everything):
         return "", None, {}
-    key, name = keys.identify(replace(everything, target=store.STAGE))
+    key, _ = keys.identify(replace(everything, target=store.STAGE))
+    _, name = keys.identify(_anywhere(replace(everything, target=store.STAGE)))
     shelf = store.reference(name) if name else ""
     found = engine.inspect_images([shelf]) if shelf and host.builds_in_engine() else {}
     if not found:
@@ -157,6 +158,15 @@ def _find_kept(everything: Inputs, engine: Engine) -> tuple[str, Kept | None, di
     # The build stages' base image need not be there: BuildKit would look for it, though it runs none of them.
     bases = {"build-python"} - {stage.name for stage in without}
     return shelf, store.read([shelf], found[shelf]), dict.fromkeys([store.STAGE, *bases], image)
+
+
+def _anywhere(everything: Inputs) -> Inputs:
+    """Return the inputs without what is of one checkout and one builder alone."""
+    contexts = {name: one.plain() if isinstance(one, DiskFolder) else one for name, one in everything.contexts.items()}
+    context = everything.context
+    return replace(
+        everything, context=context.plain() if isinstance(context, DiskFolder) else context, contexts=contexts
+    )
 
 
 def _compiles(everything: Inputs) -> bool:
@@ -199,7 +209,8 @@ def _find_images(
 def _restore(kept: Mapping[str, object]) -> Image:
     fields = json.loads(json.dumps(kept))
     environment = tuple((name, value) for name, value in fields.pop("environment"))
-    return Image(environment=environment, shell=tuple(fields.pop("shell")), **fields)
+    shell, triggers = tuple(fields.pop("shell")), tuple(fields.pop("triggers", ()))
+    return Image(environment=environment, shell=shell, triggers=triggers, **fields)
 
 
 def _read_texts(names: set[str]) -> dict[str, tuple[str, ...]]:

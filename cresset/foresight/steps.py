@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cresset.foresight.tree import Folder, Tree, below, clean, digest, match, summarize
+from cresset.foresight.tree import Folder, Tree, below, clean, digest, is_linked, match, summarize
 
 UNKNOWN = "?"  # whatever it may hold
 _MANY = 100  # files of one step that are told apart
@@ -122,9 +122,10 @@ class Place:
         COPY counts the names of what it takes, a mount does not: it has a target.
         """
         tree = self.folder.find(pattern) if self.folder else self.tree
-        if tree is None:
+        paths = match(tree, pattern) if tree is not None else []
+        # A link in a stage is followed by the engine; where to is not gone into here.
+        if tree is None or (not self.folder and any(is_linked(tree, path) for path in (clean(pattern), *paths))):
             return self.key.at(clean(pattern)), {}, []
-        paths = match(tree, pattern)
         found: list[tuple[str, Tree]] = [(path, below(tree, path)) for path in paths]
         names = [posixpath.basename(path) if named else "" for path in paths]
         fine = digest(*zip(names, (summarize(tree, path, exact=True) for path in paths), strict=True))

@@ -76,6 +76,11 @@ def summarize(tree: Tree, path: str, *, exact: bool) -> str:
     return digest(*rows)
 
 
+def is_linked(tree: Tree, path: str) -> bool:
+    """Return whether a path is a link, or leads through one."""
+    return any(one in tree and tree[one].kind == "link" for one in (*parents(path), path))
+
+
 def match(tree: Tree, pattern: str) -> list[str]:
     """Return the paths that a source of COPY names, wildcards read as BuildKit does."""
     pattern = clean(pattern)

@@ -54,7 +54,7 @@ def test_nothing_that_cannot_be_read_stops_it(root: Path) -> None:
     os.mkfifo(root / "reqs" / "pipe")
     assert found(root, "reqs/broken") == ["reqs/broken"]
     assert found(root, "missing") == []
-    assert "reqs/pipe" not in found(root, "reqs")
+    assert "reqs/pipe" in found(root, "reqs")  # the engine is sent it
 
 
 def test_a_large_file_is_read_once_and_again_after_an_edit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,3 +94,31 @@ def test_a_context_that_was_empty_at_first_counts_as_another(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     assert len({empty, whole(), whole(**{"": 1})}) == 3
     assert whole() == whole(**{"": 0})
+
+
+def test_the_folder_is_the_root_of_the_links_that_lead_to_a_source(root: Path) -> None:
+    for name, target in {"up": "../../reqs/a.txt", "whole": "/reqs/a.txt", "folder": "/reqs", "round": "round"}.items():
+        (root / name).symlink_to(target)
+    folder = DiskFolder(root, memory=Memory())
+    wanted = folder.find("reqs/a.txt")["reqs/a.txt"].digest
+    sources = ("up", "whole", "folder/a.txt")
+    assert {folder.find(source)[source].digest for source in sources} == {wanted}
+    assert folder.find("round")["round"].kind == "link"
+
+
+def test_another_files_ignore_file_is_not_obeyed(root: Path) -> None:
+    (root / "Dockerfile.dockerignore").write_text("reqs\n")
+    assert DiskFolder(root, memory=Memory()).find("reqs")
+    assert not DiskFolder(root, dockerfile="Dockerfile", memory=Memory()).find("reqs")
+
+
+def test_a_plain_folder_is_the_same_for_every_umask_and_engine(root: Path) -> None:
+    def plain(modes: dict[str, dict[str, int]]) -> str:
+        return summarize(DiskFolder(root, memory=Memory(modes)).plain().find("/"), "", exact=True)
+
+    before = plain({})
+    for path in (root / "reqs", root / "reqs/a.txt"):
+        path.chmod(path.stat().st_mode | 0o020)
+    assert plain({"": {"": 1, "reqs": 0o700}}) == before
+    (root / "reqs/a.txt").chmod(0o755)
+    assert plain({}) != before

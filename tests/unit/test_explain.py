@@ -28,6 +28,9 @@ class Files:
         folders = {name.rpartition("/")[0] for name in files} - {""}
         self._files = {**self._files, **{name: Entry(kind="folder", mode=0o755) for name in folders}}
 
+    def add(self, name: str, entry: Entry) -> None:
+        self._files = {**self._files, name: entry}
+
     def find(self, pattern: str) -> Tree:  # noqa: ARG002 - it has no more than that
         return self._files
 
@@ -108,6 +111,16 @@ HEAD = "FROM debian AS one\n"
         ("RUN true", "RUN true # words", "R"),
         ("RUN true", "LABEL a=b\nEXPOSE 80\nRUN true", "C"),
         ("RUN <<A\ntrue\nA", "RUN <<B\ntrue\nB", "C"),
+        ("RUN <<A\n#!/bin/sh\nA", 'SHELL ["/bin/sh", "-ec"]\nRUN <<A\n#!/bin/sh\nA', "R"),
+        ("RUN sh <<-A\n\ttrue\nA", "RUN sh <<-A\n\t\ttrue\nA", "R"),
+        (
+            "FROM one\nRUN --mount=from=one,source=/a,target=/x true",
+            "FROM one\nRUN --mount=from=one,source=/b,target=/x true",
+            "C",
+        ),
+        ("ONBUILD RUN a\nFROM one\nRUN true", "ONBUILD RUN b\nFROM one\nRUN true", "R"),
+        ("ONBUILD ARG A=1\nFROM one\nRUN true", "ONBUILD ARG A=2\nFROM one\nRUN true", "R"),
+        ("ONBUILD RUN a\nFROM one\nFROM stage-1\nRUN b", "ONBUILD RUN a\nFROM one\nFROM stage-1\nRUN b", "C"),
         ("RUN <<A\ntrue\nA", "RUN <<-A\n\ttrue\nA", "C"),
         ("RUN <<A\ntrue\nA", "RUN true", "R"),
         ("COPY <<A /h\na\nA", "COPY <<B /h\na\nB", "R"),
@@ -347,6 +360,41 @@ def test_what_a_step_may_have_written_to_is_sent_anew() -> None:
     assert (again.steps, again.folders) == (past.steps, past.folders)
     cached = replace(past, steps=tuple(replace(step, executed=False) for step in past.steps))
     assert history.folder_modes([past, cached]) == past.folders
+
+
+def test_what_an_image_has_put_off_is_carried_out_and_counted() -> None:
+    base = replace(BASE, triggers=("RUN a", "ENV A=1"))
+    made = steps(HEAD + "RUN b", base=base)
+    assert [(step.label, step.keyword) for step in made] == [("one 2/3", "RUN"), ("one 3/3", "RUN")]
+    other = steps(HEAD + "RUN b", base=replace(BASE, triggers=("RUN a", "ENV A=2")))
+    assert states(explain.foretell(other, [built(made)])) == "CR"
+
+
+def test_an_argument_of_the_platform_that_is_declared_bare_above_the_stages_is_none() -> None:
+    text = "FROM debian AS one\nARG TARGETARCH\nRUN true"
+    assert states(explain.foretell(steps(text), [built(steps(f"ARG TARGETARCH\n{text}"))])) == "R"
+
+
+def test_another_platform_is_another_base() -> None:
+    past = built(steps(HEAD + "RUN true"))
+    assert states(explain.foretell(steps("FROM --platform=$BUILDPLATFORM debian AS one\nRUN true"), [past])) == "C"
+    assert states(explain.foretell(steps("FROM --platform=linux/arm64 debian AS one\nRUN true"), [past])) == "R"
+
+
+def test_a_link_in_a_stage_of_files_leads_to_what_may_have_changed() -> None:
+    def made(content: str) -> tuple[Step, ...]:
+        folder = Files({"real": content, "other": "1"})
+        folder.add("tool", Entry(kind="link", mode=0o777, digest="real", origin="tool"))
+        text = "FROM scratch AS files\nCOPY --from=host / /\n" + HEAD
+        mounts = [f"RUN --mount=from=files,source=/{name},target=/x true" for name in ("tool", "other")]
+        return steps(text + "\n".join(reversed(mounts)), contexts={"host": folder})
+
+    assert states(explain.foretell(made("2"), [built(made("1"))])) == "RCM"
+
+
+def test_an_image_that_a_stage_is_named_after_is_looked_for() -> None:
+    recipe = dockerfile.parse("FROM debian AS debian\nRUN true\nFROM other\nCOPY --from=debian / /")
+    assert inputs.images_needed(recipe, "", {}, {}) == ["debian", "other"]
 
 
 def test_steps_that_are_equal_are_counted_once() -> None:
