@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from cresset import settings
-from cresset.credentials import mask
+from cresset import forms, settings
+from cresset.credentials import mask, quoted
 from cresset.health.findings import Facts, Finding, Project, Remedy
 
 _GIGABYTE = 2**30
@@ -156,7 +156,11 @@ def proxy_ca(facts: Facts, project: Project) -> Iterator[Finding]:
             )
         )
     for name, value in machine.proxies.items():
-        if urlsplit(value).hostname in _LOCAL and project.values["NETWORK"] != "host":
+        host = host_of(value)
+        if not host:
+            message = f"{name}={quoted(value)} is no address of a proxy"
+            problems.append(Finding(check="proxy-ca", severity="warning", message=message, hint=forms.PROXY.hint))
+        elif host in _LOCAL and project.values["NETWORK"] != "host":
             message = f"{name}={mask(value)} is this machine, which a build or a container cannot reach by that name"
             hint = "name an address of this machine that others reach, like that of docker0"
             problems.append(Finding(check="proxy-ca", severity="warning", message=message, hint=hint))
@@ -164,3 +168,11 @@ def proxy_ca(facts: Facts, project: Project) -> Iterator[Finding]:
         f"{project.values['CA_BUNDLE']} is trusted inside" if project.values["CA_BUNDLE"] else "nothing of its own"
     )
     yield from problems or [Finding(check="proxy-ca", severity="ok", message=trusted)]
+
+
+def host_of(proxy: str) -> str:
+    """Return the host in a proxy's address, whose scheme may be missing; empty where there is none."""
+    try:
+        return urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname or ""
+    except ValueError:  # a bracket of IPv6 that is left open
+        return ""

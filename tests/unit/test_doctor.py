@@ -187,6 +187,11 @@ ROWS: tuple[Row, ...] = (
     ("proxy-ca", {}, {}, {"ca_bundle": "/etc/ssl/x.crt"}, "warning", "CA_BUNDLE is empty"),
     ("proxy-ca", {"CA_BUNDLE": "/etc/ssl/x.crt"}, {}, {"ca_bundle": "/etc/ssl/x.crt"}, "ok", "is trusted"),
     ("proxy-ca", {}, {}, {"proxies": {"HTTP_PROXY": "http://me:pw@127.0.0.1:3128"}}, "warning", "http://***@127"),
+    ("proxy-ca", {}, {}, {"proxies": {"HTTP_PROXY": "localhost:3128"}}, "warning", "cannot reach by that name"),
+    ("proxy-ca", {}, {}, {"proxies": {"HTTP_PROXY": "127.0.0.1:3128"}}, "warning", "cannot reach by that name"),
+    ("proxy-ca", {}, {}, {"proxies": {"https_proxy": "http://[::1]:3128"}}, "warning", "cannot reach by that name"),
+    ("proxy-ca", {}, {}, {"proxies": {"HTTP_PROXY": "proxy.example:3128"}}, "ok", "nothing"),
+    ("proxy-ca", {}, {}, {"proxies": {"HTTP_PROXY": "http://[::1"}}, "warning", "is no address of a proxy"),
     ("proxy-ca", {"NETWORK": "host"}, {}, {"proxies": {"HTTP_PROXY": "http://localhost:1"}}, "ok", "nothing"),
     ("proxy-ca", {}, {}, {"proxies": {"HTTP_PROXY": "http://proxy.example:3128"}}, "ok", "nothing"),
 )
