@@ -54,11 +54,11 @@ def versions(_: Request, torch: str = "", driver: str = "") -> None:
 
 
 @task
-def doctor(request: Request, json: bool = False, fix: bool = False) -> None:
+def doctor(request: Request, json: bool = False, fix: bool = False, mistake: CressetError | None = None) -> None:
     """Judge host, engine and configuration together: what will fail, and what to do about it."""
     from cresset.health import checkup
 
-    checkup.examine(request, console=console, as_json=json, fix=fix)
+    checkup.examine(request, console=console, as_json=json, fix=fix, mistake=mistake)
 
 
 @task

@@ -93,7 +93,8 @@ console = Screen(highlight=False, markup=False, emoji=False)
 def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
     """Make a task of a function: it receives the request that the options every task takes amount to, and its own.
 
-    A CressetError becomes two lines and an exit code.
+    A CressetError becomes two lines and an exit code. A function with a parameter `mistake` is told what is wrong with
+    the options that every task takes, instead of not being run.
     """
 
     def guarded(
@@ -109,7 +110,8 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
             os.chdir(files.ROOT)
             settings.drop_empty(os.environ)
             # Invoke has an option of its own for the same, --dry.
-            body(read_request(service, set_ or [], dry_run=dry_run or context.config.run.dry), **own)
+            request, mistake = _judge_request(body, service, set_ or [], dry_run=dry_run or context.config.run.dry)
+            body(request, **own, **mistake)
             if sys.stdout:
                 sys.stdout.flush()
         except CressetError as error:
@@ -129,7 +131,7 @@ def task(body: Callable[..., None]) -> Task[Callable[..., None]]:
 
     # What Invoke makes the command line from: what has to be given, the options of all tasks, those of this one.
     common = list(inspect.signature(guarded).parameters.values())[:-1]
-    own = list(inspect.signature(body).parameters.values())[1:]
+    own = [one for one in list(inspect.signature(body).parameters.values())[1:] if one.name != "mistake"]
     needed = [one for one in own if one.default is inspect.Parameter.empty]
     optional = [one for one in own if one not in needed]
     guarded.__signature__ = inspect.Signature([common[0], *needed, *common[1:], *optional])  # type: ignore[attr-defined]
@@ -151,6 +153,18 @@ def read_request(service: str | None, assignments: list[str], *, dry_run: bool) 
     if service == "":
         raise CressetError("--service: no service is named", "write it like --service cpu, or leave it out")
     return Request(service=service or "", overrides=overrides, dry_run=dry_run)
+
+
+def _judge_request(
+    body: Callable[..., None], service: str | None, assignments: list[str], *, dry_run: bool
+) -> tuple[Request, dict[str, CressetError]]:
+    """Return the request, and what is wrong with it for a task that wants to know."""
+    try:
+        return read_request(service, assignments, dry_run=dry_run), {}
+    except CressetError as mistake:
+        if "mistake" not in inspect.signature(body).parameters:
+            raise
+        return Request(dry_run=dry_run), {"mistake": mistake}
 
 
 def whole_number(option: str, text: str) -> int:

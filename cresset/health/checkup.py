@@ -20,7 +20,14 @@ _ROUNDS = 2
 _STYLES = {"ok": "green", "info": "dim", "warning": "yellow", "error": "bold red"}
 
 
-def examine(request: Request, *, console: Console, as_json: bool = False, fix: bool = False) -> None:
+def examine(
+    request: Request,
+    *,
+    console: Console,
+    as_json: bool = False,
+    fix: bool = False,
+    mistake: CressetError | None = None,
+) -> None:
     """Judge host, engine and configuration together, and show what was found.
 
     Args:
@@ -28,6 +35,7 @@ def examine(request: Request, *, console: Console, as_json: bool = False, fix: b
         console: where to show it.
         as_json: as one JSON object on standard output.
         fix: mend what is safe first, and say what was done.
+        mistake: what is wrong with the command line; None where nothing is.
 
     Raises:
         CressetError: something is an error.
@@ -35,11 +43,13 @@ def examine(request: Request, *, console: Console, as_json: bool = False, fix: b
     # What a script reads is the findings alone.
     said = Console(stderr=True) if as_json else console
     try:
+        if mistake:
+            raise mistake
         found = _find(request, console=said, fix=fix)
     except CressetError as error:
         if not as_json:
             raise
-        found = [Finding(check="env-keys", severity="error", message=str(error), hint=error.hint)]
+        found = _find_beside(error)
     if as_json:
         rows = [{key: value for key, value in asdict(one).items() if key != "remedy"} for one in found]
         print(json.dumps({"findings": rows}, indent=2))
@@ -54,6 +64,16 @@ def _find(request: Request, *, console: Console, fix: bool) -> list[Finding]:
     facts = _look(request)
     found = doctor.examine(facts)
     return _mend(found, facts, request, console=console) if fix else found
+
+
+def _find_beside(mistake: CressetError) -> list[Finding]:
+    """Return what is wrong with the command line, and what is found without a configuration."""
+    found = [Finding(check="env-keys", severity="error", message=str(mistake), hint=mistake.hint)]
+    try:
+        found += doctor.examine(probes.look(knowledge.tables(), lambda: (None, ("", ""))))
+    except CressetError:  # the tables cannot be read, and that is the mistake
+        return found
+    return doctor.in_order(found)
 
 
 def _look(request: Request) -> Facts:

@@ -67,7 +67,12 @@ def examine(facts: Facts) -> list[Finding]:
     found = [finding for check in _ALWAYS for finding in check(facts)]
     if project := facts.project:
         found += [finding for check in _OF_PROJECT for finding in check(facts, project)]
-    return sorted(found, key=lambda finding: NAMES.index(finding.check))
+    return in_order(found)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in the order of their checks."""
+    return sorted(findings, key=lambda finding: NAMES.index(finding.check))
 
 
 def of(findings: Iterable[Finding], severity: str) -> list[Finding]:

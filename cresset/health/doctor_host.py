@@ -22,7 +22,7 @@ def env_keys(facts: Facts) -> Iterator[Finding]:
     """Check env-keys: that `.env` is there, is private, and that what it names is read by somebody."""
     machine = facts.machine
     # Without Compose nobody has read it.
-    message, hint = facts.complaint if facts.docker.compose else ("", "")
+    message, hint = machine.unreadable or (facts.complaint if facts.docker.compose else ("", ""))
     if (message, hint) == machine.docker_folder:  # said where it belongs
         message = ""
     if machine.env_mode is None and not message:

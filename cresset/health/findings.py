@@ -90,6 +90,7 @@ class Machine:
         docker_folder: that docker's own folder is closed to this account, and what to do; None where it is not.
         docker_config: what is wrong with config.json: a sentence; empty where nothing is.
         helpers: programs for credentials that config.json names and that are not installed.
+        unreadable: why .env or the override file is no text, and what to do about that; None where they are.
         env_mode: file mode of .env; None where there is none.
         env_names: the names in .env, those that occur twice twice.
         override: text of the override file; empty where there is none.
@@ -106,6 +107,7 @@ class Machine:
     docker_folder: tuple[str, str] | None = None
     docker_config: str = ""
     helpers: tuple[str, ...] = ()
+    unreadable: tuple[str, str] | None = None
     env_mode: int | None = 0o600
     env_names: tuple[str, ...] = ()
     override: str = ""

@@ -15,6 +15,7 @@ from typing import Any
 from cresset import disk, env_entries, env_file, files, hardware, host, override_file, refusals
 from cresset.configuration import Configuration
 from cresset.engine import Engine
+from cresset.errors import CressetError
 from cresset.hardware import Gpu
 from cresset.health.findings import Docker, Facts, Machine, Project
 from cresset.versions import availability
@@ -98,8 +99,13 @@ def read_cache_limit(text: str) -> int:
 
 
 def _machine(gpus: Sequence[Gpu], complaint: str, resolved: Configuration | None) -> Machine:
-    text = files.read(".env") if (files.ROOT / ".env").is_file() else None
-    override = next(filter(None, map(files.read, override_file.NAMES)), "")
+    text, override, unreadable = "", "", None
+    is_file = (files.ROOT / ".env").is_file()
+    try:
+        text = (files.read(".env") or "") if is_file else ""
+        override = next(filter(None, map(files.read, override_file.NAMES)), "")
+    except CressetError as error:
+        unreadable = (str(error), error.hint)
     closed = (refusals.foreign_folder() if os.geteuid() else None) or refusals.unmade_folder()
     uid, gid = host.account()
     problem, helpers = read_config(hardware.read(str(hardware.docker_folder() / "config.json")))
@@ -114,8 +120,9 @@ def _machine(gpus: Sequence[Gpu], complaint: str, resolved: Configuration | None
         docker_folder=(str(closed), closed.hint) if closed else None,
         docker_config=problem,
         helpers=tuple(name for name in helpers if shutil.which(name) is None),
-        env_mode=(files.ROOT / ".env").stat().st_mode & 0o777 if text is not None and text.strip() else None,
-        env_names=env_entries.listed(text or ""),
+        unreadable=unreadable,
+        env_mode=(files.ROOT / ".env").stat().st_mode & 0o777 if is_file and (unreadable or text.strip()) else None,
+        env_names=env_entries.listed(text),
         override=override,
         folders={path: _owner(path) for path in (resolved.service.made_folders if resolved else ())},
     )

@@ -104,6 +104,21 @@ def test_doctor_judges_what_is_wrong_with_a_value_of_env(bare: Checkout) -> None
     assert done.lines[-1] == "doctor found 1 error: env-keys"
 
 
+@pytest.mark.parametrize("words", ["--set=FOO=1", "--set=TZ=Mars", "--set=", "--service=", "--service=cup"])
+def test_doctor_tells_a_script_the_rest_beside_a_mistake_of_the_command_line(bare: Checkout, words: str) -> None:
+    found = findings(bare, words)
+    assert [check for check, severity in found.items() if severity == "error"] == ["env-keys"]
+    assert found["engine"] == found["compose"] == "ok"
+
+
+def test_doctor_looks_at_the_rest_where_env_is_no_text(bare: Checkout) -> None:
+    (bare.path / ".env").write_bytes(b"SERVICE=cpu\nGRP=\xe9\n")
+    assert findings(bare)["env-keys"] == "error"
+    done = bare.invoke("doctor", "--fix", check=False)
+    assert ".env:2 is not UTF-8" in done.out
+    assert "ok      compose" in done.out
+
+
 def test_one_number_makes_a_whole_set(bare: Checkout) -> None:
     offline = replace(bare, extra=OFFLINE)
     said = offline.invoke("env", "--torch", "2.6", "--cuda", "12.4").out

@@ -175,6 +175,8 @@ ROWS: tuple[Row, ...] = (
     ("user", {}, {"rootless": True}, {}, "warning", "set ADD_USER=exclude"),
     ("env-keys", {}, {}, {"env_mode": None}, "warning", ".env is missing"),
     ("env-keys", {}, {}, {"env_mode": 0o644}, "info", "chmod 600"),
+    ("env-keys", {}, {}, {"unreadable": (".env:2 is not UTF-8", "convert it")}, "error", "not UTF-8 convert it"),
+    ("env-keys", {}, {"compose": ""}, {"unreadable": (".env:2 is not UTF-8", "convert it")}, "error", "not UTF-8"),
     ("env-keys", {}, {}, {"env_names": ("CC",)}, "error", "write CCA"),
     ("env-keys", {}, {}, {"env_names": ("GPUSS",)}, "error", "did you mean GPUS?"),
     ("env-keys", {}, {}, {"env_names": ("GPUS", "GPUS")}, "warning", "more than once"),
