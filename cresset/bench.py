@@ -25,6 +25,11 @@ command -v python > /dev/null || {
     echo '  where there is a PyTorch to measure: invoke bench --service train' >&2
     exit 2
 }
+python -c 'import sys; sys.exit(sys.version_info < (3, 7))' || {
+    echo "$(python --version 2>&1) is too old to measure with: Python 3.7 is the oldest." >&2
+    echo '  set PYTHON_VERSION, and build anew' >&2
+    exit 2
+}
 folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT || exit
 printf %s "$1" > "$folder/bench.py" && printf %s "$2" > "$folder/against.json" || exit
 [ -z "$2" ] || against=$folder/against.json

@@ -2,27 +2,28 @@
 
     python bench.py [--quick] [--device cuda:0] [--json | --markdown] [--against FILE]
 
-It needs PyTorch and nothing else; TorchVision's networks are tried where it is there. FILE is what --json printed in
-another environment. Each figure is of whole training steps, forward, backward and update, on data that is there
-already: what a data loader costs is not in it. On a GPU they are timed by its own events, without waiting for each.
+It needs PyTorch and Python 3.7, nothing else; TorchVision's networks are tried where it is there. FILE is what --json
+printed in another environment. Each figure is of whole training steps, forward, backward and update, on data that is
+there already: what a data loader costs is not in it. On a GPU they are timed by its own events, without waiting for
+each.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import platform
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, NoReturn
 
 
@@ -86,11 +87,20 @@ def transformer(*, width: int, layers: int, batch: int, length: int) -> Case:
     """Return an encoder of torch.nn."""
 
     def make() -> tuple[Any, Any, Any]:
-        layer = torch.nn.TransformerEncoderLayer(width, width // 64, 4 * width, batch_first=True)
-        data = torch.randn(batch, length, width)
-        return torch.nn.TransformerEncoder(layer, layers, enable_nested_tensor=False), data, torch.randn_like(data)
+        maker = torch.nn.TransformerEncoderLayer
+        # PyTorch before 1.9 wants the sequence first: the same products.
+        order = known(maker, batch_first=True)
+        layer = maker(width, width // 64, 4 * width, **order)
+        encoder = torch.nn.TransformerEncoder
+        data = torch.randn(*((batch, length) if order else (length, batch)), width)
+        return encoder(layer, layers, **known(encoder, enable_nested_tensor=False)), data, torch.randn_like(data)
 
     return Case("Transformer", f"{layers} x {width}, {batch} x {length}", batch, make)
+
+
+def known(function: Callable[..., Any], **options: bool) -> dict[str, bool]:
+    """Return those options that this PyTorch's function takes: older ones lack some."""
+    return {name: value for name, value in options.items() if name in inspect.signature(function).parameters}
 
 
 def network(name: str, title: str, *shape: int) -> Case:
@@ -131,9 +141,14 @@ def concerns(mode: Mode, case: Case) -> bool:
 @contextmanager
 def computing(mode: Mode, kind: str) -> Iterator[Any]:
     """Set what a mode means, and give the context of its forward pass."""
+    if mode.bf16 and not hasattr(torch, "autocast"):
+        raise RuntimeError("torch.autocast is of PyTorch 1.10 and newer")
     torch.backends.cudnn.benchmark = mode.benchmark
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = mode.tf32
-    yield torch.autocast(kind, dtype=torch.bfloat16, enabled=mode.bf16)
+    if hasattr(torch.backends.cuda, "matmul"):
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = mode.tf32
+    elif mode.tf32:
+        raise RuntimeError("TF32 is of PyTorch 1.7 and newer")
+    yield torch.autocast(kind, dtype=torch.bfloat16) if mode.bf16 else nullcontext()
 
 
 def measure(case: Case, mode: Mode, device: torch.device, *, warm_up: int, steps: int) -> dict[str, Any]:
@@ -144,10 +159,11 @@ def measure(case: Case, mode: Mode, device: torch.device, *, warm_up: int, steps
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
     loss_of = torch.nn.functional.cross_entropy if target.dtype == torch.int64 else torch.nn.functional.mse_loss
     forward = torch.compile(model) if mode.compile else model
+    clearing = known(optimizer.zero_grad, set_to_none=True)
     with computing(mode, device.type) as precision:
 
         def step() -> None:
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad(**clearing)
             with precision:
                 loss = loss_of(forward(data), target)
             loss.backward()
@@ -161,7 +177,7 @@ def measure(case: Case, mode: Mode, device: torch.device, *, warm_up: int, steps
             step()
         settle(device)
         times = timed_on_gpu(step, steps) if device.type == "cuda" else timed(step, steps)
-    low, median, high = statistics.quantiles(times, n=4)
+    low, median, high = (quartile(times, number) for number in (1, 2, 3))
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else None
     return {
         "model": case.name,
@@ -174,6 +190,14 @@ def measure(case: Case, mode: Mode, device: torch.device, *, warm_up: int, steps
         "memory_gib": memory and round(memory, 2),
         "steps": steps,
     }
+
+
+def quartile(times: list[float], number: int) -> float:
+    """Return the first, second or third quartile, as statistics.quantiles of Python 3.8 has them."""
+    ordered = sorted(times)
+    place = number * (len(times) + 1) / 4
+    after = min(max(int(place), 1), len(times) - 1)
+    return ordered[after - 1] + (place - after) * (ordered[after] - ordered[after - 1])
 
 
 def settle(device: torch.device) -> None:
@@ -252,7 +276,7 @@ def environment(device: torch.device) -> dict[str, Any]:
             "driver": gpu_line(device, "driver_version"),
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
-            "architectures": torch.cuda.get_arch_list(),
+            "architectures": getattr(torch.cuda, "get_arch_list", list)(),
         }
         found.update(of_gpu)
     return found
@@ -392,6 +416,8 @@ def main() -> None:
     shown = json.dumps(report, indent=1) if asked.json else shown_text(report, against, markdown=asked.markdown)
     encoding = sys.stdout.encoding or "utf-8"
     print(shown.encode(encoding, "backslashreplace").decode(encoding))
+    if asked.read is None and not report["results"]:
+        sys.exit("nothing could be measured here")
 
 
 def shown_text(report: dict[str, Any], against: dict[str, Any] | None, *, markdown: bool) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import importlib.util
 import json
+import statistics
 import sys
 import types
 from pathlib import Path
@@ -83,6 +86,78 @@ def test_without_convolutions_cudnn_has_nothing_to_choose(script: Any) -> None:
     transformer, network = (script.Case(name, "", 1, None) for name in ("Transformer", "VGG-19"))
     assert sum(script.concerns(mode, transformer) for mode in script.MODES) == 4
     assert all(script.concerns(mode, network) for mode in script.MODES)
+
+
+def old_torch(calls: list[str]) -> dict[str, Any]:
+    """PyTorch 1.6 as far as it is asked here."""
+
+    class Layer:
+        def __init__(self, width: int, heads: int, inner: int) -> None:
+            calls.append(f"layer {width} {heads} {inner}")
+
+    class Encoder:
+        def __init__(self, layer: Layer, layers: int) -> None:
+            calls.append(f"{type(layer).__name__} x {layers}")
+
+    backends = types.SimpleNamespace(cudnn=types.SimpleNamespace(), cuda=types.SimpleNamespace())
+    network = types.SimpleNamespace(TransformerEncoderLayer=Layer, TransformerEncoder=Encoder)
+    return {"nn": network, "backends": backends, "randn": lambda *shape: shape, "randn_like": lambda data: data}
+
+
+def test_an_old_pytorch_is_measured_as_far_as_it_goes(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name, value in old_torch(calls).items():
+        monkeypatch.setattr(script.torch, name, value, raising=False)
+    _, data, _ = script.transformer(width=64, layers=2, batch=3, length=8).make()
+    assert (data, calls) == ((8, 3, 64), ["layer 64 1 256", "Layer x 2"])
+    with script.computing(script.Mode(name="fp32", benchmark=True), "cuda") as precision, precision, precision:
+        assert script.torch.backends.cudnn.benchmark
+    for mode, says in (("TF32", "PyTorch 1.7"), ("AMP bf16", "PyTorch 1.10")):
+        (asked,) = (one for one in script.MODES if one.name == mode)
+        with pytest.raises(RuntimeError, match=says), script.computing(asked, "cuda"):
+            pass
+
+
+def test_a_new_pytorch_gets_all_options(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def encoder(layer: object, layers: int, *, enable_nested_tensor: bool) -> Any:
+        return (layer, layers, enable_nested_tensor)
+
+    def layer(width: int, heads: int, inner: int, *, batch_first: bool) -> Any:
+        return (width, heads, inner, batch_first)
+
+    new = {**old_torch([]), "nn": types.SimpleNamespace(TransformerEncoderLayer=layer, TransformerEncoder=encoder)}
+    new["autocast"] = lambda kind, dtype: contextlib.nullcontext((kind, dtype))
+    new["bfloat16"] = "bf16"
+    for name, value in new.items():
+        monkeypatch.setattr(script.torch, name, value, raising=False)
+    model, data, _ = script.transformer(width=64, layers=2, batch=3, length=8).make()
+    assert (model, data) == (((64, 1, 256, True), 2, False), (3, 8, 64))
+    with script.computing(script.Mode(name="", bf16=True), "cpu") as precision, precision as entered:
+        assert entered == ("cpu", "bf16")
+
+
+@pytest.mark.parametrize("times", [[3.0, 1.0], [5.0, 1.0, 2.0], [4.0, 9.0, 1.0, 7.0], list(map(float, range(50)))])
+def test_quartiles_need_no_new_python(script: Any, times: list[float]) -> None:
+    assert [script.quartile(times, number) for number in (1, 2, 3)] == pytest.approx(statistics.quantiles(times, n=4))
+
+
+def test_the_script_is_of_the_oldest_python_that_it_names() -> None:
+    text = (ROOT / "cresset/data/bench.py").read_text()
+    ast.parse(text, feature_version=(3, 7))
+    assert "Python 3.7" in text
+    assert "version_info < (3, 7)" in bench._START
+
+
+def test_where_nothing_could_be_measured_that_is_a_failure(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(script, "device_of", lambda name: name)
+    for results in ((), (figure("fp32", 50, 49, 51),)):
+        monkeypatch.setattr(script, "run", lambda *_, results=results, **__: report(*results))
+        ends = contextlib.nullcontext() if results else pytest.raises(SystemExit, match="nothing could be measured")
+        with ends:
+            without_cuda(script, monkeypatch, "--json")
+        assert json.loads(capsys.readouterr().out)["results"] == list(results)
 
 
 def without_cuda(script: Any, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
