@@ -80,8 +80,11 @@ def _comparable(against: str) -> str:
         what = "there is no such file" if files.is_missing(str(path)) else "that is no file"
         raise CressetError(f"--against {against}: {what}", _HINT)
     try:
-        report = json.loads(files.require(str(path))) if path.stat().st_size <= _LARGEST else None
+        # Not as a text of the checkout: that would be told how to be one.
+        report = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
         kept = json.dumps(_compared(report), separators=(",", ":"))
+    except OSError as error:
+        raise CressetError(f"--against {against}: {error.strerror}", _HINT) from None
     except (KeyError, TypeError, ValueError, RecursionError):
         raise CressetError(f"--against {against}: these are no figures", _HINT) from None
     if len(kept) > _LONGEST:

@@ -384,7 +384,11 @@ def text(report: dict[str, Any], against: dict[str, Any] | None, *, markdown: bo
     for one in report["skipped"]:
         modes.setdefault((one["model"], one["reason"]), []).append(one["mode"])
     lines += ["", *(f"Not measured: {name} ({'; '.join(of)}): {reason}" for (name, reason), of in modes.items())]
-    if against:
+    if against and not any(cells[-1] for cells in table[1:]):
+        lines.append("Nothing to compare: no row has the network, the data and the mode of one there.")
+        if bool(report.get("quick")) != bool(against.get("quick")):
+            lines.append("One of them was measured with --quick, whose data are tiny: measure both alike.")
+    elif against:
         why = "the two ranges between the quartiles overlap, or one of them was measured with --quick"
         lines.append(f"~: no difference that one could count on: {why}.")
     return "\n".join(lines).strip()
@@ -410,7 +414,7 @@ def main() -> None:
         device = device_of(asked.device)
         warnings.simplefilter("ignore")
         report = run(device, quick=asked.quick, say=lambda line: print(line, file=sys.stderr))
-    elif not can_compare(report):
+    elif not can_compare(report) or not can_show(report):
         refuse(f"--read {asked.read}: these are no figures")
     # Another environment may have names that this terminal cannot show.
     shown = json.dumps(report, indent=1) if asked.json else shown_text(report, against, markdown=asked.markdown)
@@ -456,6 +460,15 @@ def can_compare(report: dict[str, Any]) -> bool:
         for one in report["results"]:
             hash((one["model"], one["shape"], one["mode"]))
             ratio(one, one, quick=False)
+    except Exception:  # noqa: BLE001 - whatever else it is
+        return False
+    return True
+
+
+def can_show(report: dict[str, Any]) -> bool:
+    """Return whether a report has what a table takes of it."""
+    try:
+        text(report, None, markdown=False)
     except Exception:  # noqa: BLE001 - whatever else it is
         return False
     return True

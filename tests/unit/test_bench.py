@@ -211,6 +211,39 @@ def test_what_are_no_figures_is_refused_before_anything_is_measured(tmp_path: Pa
     assert refused.value.hint == "a file of them is what `invoke bench --json` prints"
 
 
+@pytest.mark.parametrize("content", [b"\x00\xff\xfe\x80", b"\xff\xfe{\x00", b"\x7fELF\x02\x01\x01\x00"])
+def test_a_binary_file_is_not_told_how_to_become_a_text(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "there.json").write_bytes(content)
+    with pytest.raises(CressetError, match="these are no figures") as refused:
+        bench._comparable(str(tmp_path / "there.json"))
+    assert "iconv" not in refused.value.hint
+
+
+def test_where_nothing_is_shared_that_is_said(script: Any) -> None:
+    mine, there = report(figure("fp32", 50, 49, 51)), report({**figure("fp32", 50, 49, 51), "shape": "2 x 3"})
+    assert "Nothing to compare" in script.text(mine, there, markdown=False)
+    assert "--quick" not in script.text(mine, there, markdown=False)
+    assert "--quick" in script.text(mine, {**there, "quick": True}, markdown=False)
+    assert "Nothing to compare" not in script.text(mine, mine, markdown=False)
+    assert "Nothing to compare" not in script.text(mine, None, markdown=False)
+
+
+@pytest.mark.parametrize("lacking", ["skipped", "items_per_s", "memory_gib"])
+def test_what_lacks_what_a_table_shows_is_refused(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path, lacking: str
+) -> None:
+    whole = report(figure("fp32", 50, 49, 51))
+    (tmp_path / "whole.json").write_text(json.dumps(whole))
+    without_cuda(script, monkeypatch, "--read", str(tmp_path / "whole.json"))
+    assert "50.00" in capsys.readouterr().out
+    rows = [{name: value for name, value in one.items() if name != lacking} for one in whole.pop("results")]
+    kept = {**{name: value for name, value in whole.items() if name != lacking}, "results": rows}
+    (tmp_path / "less.json").write_text(json.dumps(kept))
+    with pytest.raises(SystemExit, match="2"):
+        without_cuda(script, monkeypatch, "--read", str(tmp_path / "less.json"))
+    assert capsys.readouterr().err.endswith("less.json: these are no figures\n")
+
+
 @pytest.mark.parametrize(("name", "says"), [("nope", "there is no such file"), ("/dev/zero", "that is no file")])
 def test_what_is_no_file_is_said(tmp_path: Path, name: str, says: str) -> None:
     for one in (tmp_path / name, *([tmp_path] if name != "nope" else [])):
