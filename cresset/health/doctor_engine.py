@@ -15,6 +15,10 @@ from cresset.health.findings import Facts, Finding, Project
 _PER_JOB = {"1": 6 * 2**30, "0": 2 * 2**30}
 # What a compiler cache of PyTorch needs to be of use; misc/image/compile.sh lets it grow to 50 GB.
 _COMPILER_CACHE = 50_000_000_000
+_WEEK = 7 * 24
+# Instead of the default rules, one of which is for what was not used for two days. Older engines know this name alone,
+# and newer ones take it for reservedSpace.
+_OWN_POLICY = '"builder": {"gc": {"enabled": true, "policy": [{"keepStorage": "100GB", "all": true}]}}'
 # The services that are there for GPUs.
 _FOR_GPUS = {"train", "full"}
 _SETUP = "run: bash misc/setup.sh"
@@ -134,7 +138,8 @@ def memory(facts: Facts, project: Project) -> Iterator[Finding]:
 
 def builder_gc(facts: Facts, project: Project) -> Iterator[Finding]:
     """Check builder-gc: whether the builder keeps a compiler cache."""
-    limit = facts.docker.cache_limit
+    limit, idle = facts.docker.cache_limit, facts.docker.idle_limit
+    hint = f"in /etc/docker/daemon.json: {_OWN_POLICY}"
     if project.values["BUILD_MODE"] != "include" or not facts.docker.version:
         return
     if 0 < limit < _COMPILER_CACHE:
@@ -142,8 +147,13 @@ def builder_gc(facts: Facts, project: Project) -> Iterator[Finding]:
             check="builder-gc",
             severity="warning",
             message=f"the builder keeps {decimal(limit)} of cache; a compiler cache of PyTorch may take 50 GB of it",
-            hint='in /etc/docker/daemon.json: "builder": {"gc": {"enabled": true, "defaultKeepStorage": "100GB"}}',
+            hint=hint,
         )
+    elif idle and idle[0] < _WEEK and idle[1] < _COMPILER_CACHE:
+        message = (
+            f"beyond {decimal(idle[1])} the builder throws away a compiler cache that was unused for {idle[0]} hours"
+        )
+        yield Finding(check="builder-gc", severity="warning", message=message, hint=hint)
     else:
         kept = f"{decimal(limit)} of cache" if limit else "its cache without a limit"
         yield Finding(check="builder-gc", severity="ok", message=f"the builder keeps {kept}")

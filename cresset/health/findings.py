@@ -55,6 +55,8 @@ class Docker:
         rootless: it runs without root.
         builder: the builder in use, and its driver.
         cache_limit: bytes beyond which the builder throws its cache away; 0 for no limit.
+        idle_limit: hours without use after which it throws a compiler cache away, and bytes that it keeps of it even
+            then; None for never.
     """
 
     client: str = ""
@@ -73,6 +75,7 @@ class Docker:
     rootless: bool = False
     builder: tuple[str, str] = ("default", "docker")
     cache_limit: int = 0
+    idle_limit: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from cresset.versions.compat import Tables
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 # Seconds for the registry, and for the index of wheels: a host without one is to be told the rest at once.
 _PATIENCE = 1.2
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 def look(tables: Tables, read: Callable[[], tuple[Configuration | None, tuple[str, str]]]) -> Facts:
@@ -82,6 +81,7 @@ def read_docker(about: str, complaint: str = "", *, address: str, builder: str) 
         rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
         builder=read_builder(builder),
         cache_limit=read_cache_limit(builder),
+        idle_limit=read_idle_limit(builder),
     )
 
 
@@ -92,10 +92,44 @@ def read_builder(text: str) -> tuple[str, str]:
 
 
 def read_cache_limit(text: str) -> int:
-    """Return the bytes that the last rule of a builder's garbage collection keeps; 0 where none limits it."""
-    found = re.findall(r"(?:Keep Bytes|Max Used Space):\s+([\d.]+)\s*([kKMGT]?i?B)", text)
-    number, unit = found[-1] if found else ("0", "B")
-    return int(float(number) * _UNITS.get(unit, 0))
+    """Return the bytes of a compiler cache that a builder's garbage collection keeps; 0 where no rule limits it."""
+    return min((kept for hours, kept in _rules_for_mounts(text) if kept and not hours), default=0)
+
+
+def read_idle_limit(text: str) -> tuple[int, int] | None:
+    """Return after how many hours without use a builder throws a compiler cache away, and the bytes that it keeps."""
+    return min(((hours, kept) for hours, kept in _rules_for_mounts(text) if hours), default=None)
+
+
+def _rules_for_mounts(text: str) -> Iterator[tuple[int, int]]:
+    """Yield of each rule that a compiler cache falls under its hours without use, and the bytes that it keeps.
+
+    What a rule has reserved it keeps, however little may be used: github.com/moby/buildkit, cache/manager.go.
+    """
+    for rule in re.split(r"GC Policy rule#\d+:", text)[1:]:
+        filters = re.search(r"Filters:[ \t]*(\S.*)", rule)
+        if filters and not any(map(_takes_mounts, filters[1].split())):
+            continue
+        hours = re.search(r"Keep Duration:\s+(\d+)h", rule)
+        sizes = re.findall(r"(?:Keep Bytes|Reserved Space|Max Used Space):\s+([\d.]+)\s*([kKMGTPE]?i?B)", rule)
+        kept = [float(number) * _in_bytes(unit) for number, unit in sizes]
+        yield int(hours[1]) if hours else 0, int(max(kept, default=0))
+
+
+def _takes_mounts(words: str) -> bool:
+    """Return whether a filter holds for a cache mount, as which a build has its compiler cache.
+
+    What has commas between has to hold all at once. So the first default rule, with three types in one filter, held for
+    nothing until BuildKit made three filters of it: github.com/moby/buildkit/pull/6856, and for the engine
+    github.com/moby/moby/pull/52814.
+    """
+    kinds = re.findall(r"type(==?|!=)([^,]+)", words)
+    return all((sign != "!=") == (kind == "exec.cachemount") for sign, kind in kinds)
+
+
+def _in_bytes(unit: str) -> int:
+    number: int = (1024 if "i" in unit else 1000) ** "bkmgtpe".index(unit[0].lower())
+    return number
 
 
 def _machine(gpus: Sequence[Gpu], complaint: str, resolved: Configuration | None) -> Machine:

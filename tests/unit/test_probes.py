@@ -103,6 +103,64 @@ def test_a_builder_says_its_driver_and_what_it_keeps() -> None:
     assert probes.read_cache_limit("") == 0
 
 
+# As buildx prints them: the defaults of an engine with defaultKeepStorage, then a policy of one's own.
+DEFAULTS = """GC Policy rule#0:
+ All:           false
+ Filters:       type==source.local,type==exec.cachemount,type==source.git.checkout
+ Keep Duration: 48h0m0s
+ Keep Bytes:    13.82GiB
+GC Policy rule#1:
+ All:           false
+ Keep Duration: 1440h0m0s
+ Keep Bytes:    100GiB
+GC Policy rule#2:
+ All:        false
+ Keep Bytes: 100GiB
+GC Policy rule#3:
+ All:        true
+ Keep Bytes: 100GiB
+"""
+BLANK = "    "  # a policy without a filter has an empty one
+OWN = f"""GC Policy rule#0:
+ All:        true
+ Filters:{BLANK}
+ Keep Bytes: 100GiB
+"""
+OF_MOUNTS = f"""GC Policy rule#0:
+ All:           false
+ Filters:       type==exec.cachemount
+ Keep Duration: 48h0m0.177951181s
+ Keep Bytes:    512MiB
+GC Policy rule#1:
+ All:        true
+ Filters:{BLANK}
+ Keep Bytes: 2TiB
+"""
+NEW_NAMES = DEFAULTS.replace("Keep Bytes:    13.82GiB", "Max Used Space: 488.3MiB").replace(
+    "Keep Bytes", "Reserved Space"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "idle"),
+    [
+        ("", 0, None),
+        (DEFAULTS, 100 * 2**30, (1440, 100 * 2**30)),
+        (DEFAULTS.replace(",type", " type"), 100 * 2**30, (48, int(13.82 * 2**30))),
+        (OWN, 100 * 2**30, None),
+        (OF_MOUNTS, 2 * 2**40, (48, 512 * 2**20)),
+        (OF_MOUNTS.replace("type==", "type!="), 2 * 2**40, None),
+        (OF_MOUNTS.replace("type==exec.cachemount", "type==regular"), 2 * 2**40, None),
+        (NEW_NAMES, 100 * 2**30, (1440, 100 * 2**30)),
+        (NEW_NAMES.replace(",type", " type"), 100 * 2**30, (48, int(488.3 * 2**20))),
+        (OWN + " Max Used Space: 1.5TB\n Min Free Space: 20GiB\n", 1500 * 10**9, None),
+        (OWN.replace("100GiB", "93GiB").replace("Keep Bytes", "Reserved Space"), 93 * 2**30, None),
+    ],
+)
+def test_what_a_builder_keeps_of_a_compiler_cache(text: str, limit: int, idle: tuple[int, int] | None) -> None:
+    assert (probes.read_cache_limit(text), probes.read_idle_limit(text)) == (limit, idle)
+
+
 @pytest.mark.parametrize(
     ("text", "problem", "helpers"),
     [
