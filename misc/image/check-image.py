@@ -97,11 +97,15 @@ def asked_version(asked: Mapping[str, str], package: str) -> str:
     """Return the version that a package has to be of; empty where none was named, as with a branch."""
     tag = asked.get(PACKAGES[package], "")
     if asked.get("BUILD_MODE") == "include":
-        given = flags(asked, "TORCH_BUILD_FLAGS").get("PYTORCH_BUILD_VERSION", "")
-        if package != "torch":
-            given = flags(asked, "COMPANION_BUILD_FLAGS").get("BUILD_VERSION", "")
         # As misc/image/build-torch.sh decides whether a tag is a version.
-        return given or (tag if re.match(r"v?\d+\.\d+\.\d", tag) else "")
+        tag = tag if re.match(r"v?\d+\.\d+\.\d", tag) else ""
+        if package != "torch":
+            return flags(asked, "COMPANION_BUILD_FLAGS").get("BUILD_VERSION", "") or tag
+        given = flags(asked, "TORCH_BUILD_FLAGS")
+        version, number = given.get("PYTORCH_BUILD_VERSION", "") or tag, given.get("PYTORCH_BUILD_NUMBER", "")
+        # As PyTorch's tools/generate_torch_version.py says what is not the first build of a version.
+        again = f".post{int(number)}" if number.isdigit() and int(number) > 1 else ""
+        return version and version + again
     # Of nightly wheels the newest is meant, unless the tag names one.
     return "" if asked.get("PYTORCH_FETCH_NIGHTLY") == "1" and ".dev" not in tag else tag
 
@@ -207,7 +211,7 @@ def _package_claim(asked: Mapping[str, str], found: Found, package: str) -> Clai
         return Claim(package, tag, found[package], wrong)
     seen = [found[package], found.get("inside", {}).get(package, found[package])]
     wrongs = [one for one in seen if version and not is_same_version(one, version)]
-    return _claim(package, tag.lstrip("v"), (wrongs or seen)[0], is_right=not wrongs)
+    return _claim(package, (version or tag).lstrip("v"), (wrongs or seen)[0], is_right=not wrongs)
 
 
 def _compiled_claims(asked: Mapping[str, str], found: Found) -> Iterator[Claim]:

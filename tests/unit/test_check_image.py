@@ -97,6 +97,22 @@ AS_ASKED = {
         {**COMPILED, "PYTORCH_VERSION_TAG": "release/2.6", "CCA": "5.0"},
         {"torch": "2.6.0a0+git1eba9b3"},
     ),
+    "compiled by one's own version and build number": (
+        {**COMPILED, "CCA": "5.0", "TORCH_BUILD_FLAGS": "PYTORCH_BUILD_VERSION=2.6.0 PYTORCH_BUILD_NUMBER=2"},
+        {"torch": "2.6.0.post2"},
+    ),
+    "compiled by one's own version and the first number": (
+        {**COMPILED, "CCA": "5.0", "TORCH_BUILD_FLAGS": "PYTORCH_BUILD_VERSION=2.6.1 PYTORCH_BUILD_NUMBER=1"},
+        {"torch": "2.6.1"},
+    ),
+    "compiled by one's own build number": (
+        {**COMPILED, "CCA": "5.0", "TORCH_BUILD_FLAGS": "PYTORCH_BUILD_NUMBER=12"},
+        {"torch": "2.6.0.post12"},
+    ),
+    "compiled from a branch by one's own build number": (
+        {**COMPILED, "PYTORCH_VERSION_TAG": "main", "CCA": "5.0", "TORCH_BUILD_FLAGS": "PYTORCH_BUILD_NUMBER=2"},
+        {"torch": "2.6.0a0+git1eba9b3"},
+    ),
     "compiled by one's own version": (
         {**COMPILED, "CCA": "5.0", "TORCH_BUILD_FLAGS": "PYTORCH_BUILD_VERSION=9.9 USE_MPI=1"},
         {"torch": "9.9"},
@@ -133,6 +149,11 @@ def test_what_is_as_it_was_asked_for_is_no_difference(asked: dict[str, str], fou
 OTHERWISE = {
     "torch": ({}, {"torch": "2.5.1+cu124"}, "torch is 2.5.1+cu124, asked for 2.6.0"),
     "the code of torch": ({}, {"inside": {"torch": "2.5.1"}}, "torch is 2.5.1, asked for 2.6.0"),
+    "another build number": (
+        {**COMPILED, "CCA": "5.0", "TORCH_BUILD_FLAGS": "PYTORCH_BUILD_NUMBER=2"},
+        {"torch": "2.6.0"},
+        "torch is 2.6.0, asked for 2.6.0.post2",
+    ),
     "a nightly that was named": (
         {"PYTORCH_FETCH_NIGHTLY": "1", "PYTORCH_VERSION_TAG": "2.7.0.dev20250101", "TORCHVISION_VERSION_TAG": ""},
         {"torch": "2.7.0.dev20250102+cu124"},
