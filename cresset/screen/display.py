@@ -23,7 +23,7 @@ from cresset.screen.transcript import Transcript
 from cresset.screen.vertex import Vertex, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from rich.console import Console
@@ -33,6 +33,7 @@ Mode = Literal["auto", "plain", "tty", "quiet"]
 
 _NOTICE = "cresset: "  # how a line of misc/image begins that is for the person, not for the log alone
 _VERIFIED = "cresset verified: "  # and one of what misc/image/check-image.py found to be as it was asked for
+_LINE = 100  # characters of a line of words, which a narrow terminal shows whole
 _HEARTBEAT = 30.0  # seconds without a line after which a plain log says what is still running
 _REDRAW = 0.1  # seconds between two drawings of the live rows
 _TICK = 0.5  # seconds between two drawings in a silence
@@ -162,7 +163,7 @@ class Progress:
             self._show_pending()
             self._show_notices()
             if self._verified:
-                self._print(f"verified in the image: {', '.join(self._verified)}")
+                self._print(_fit("verified in the image: ", ", ".join(self._verified).split(", ")))
             self._print(summarize(outcome), "bold")
         if exit_code or not self._quiet:
             self._show_log()
@@ -296,6 +297,16 @@ class Progress:
         encoding = self._console.encoding
         text.plain = text.plain.encode(encoding, errors="replace").decode(encoding)
         return text
+
+
+def _fit(start: str, parts: Sequence[str]) -> str:
+    """Return as many parts as fit a line, and how many more there are."""
+    for left_out in range(len(parts)):
+        kept = ", ".join(parts[: len(parts) - left_out])
+        line = f"{start}{kept}{f' and {left_out} more' if left_out else ''}"
+        if len(line) <= _LINE:
+            break
+    return line
 
 
 def summarize(outcome: Outcome) -> str:

@@ -273,8 +273,15 @@ def account_claims(asked: Mapping[str, str], found: Mapping[str, Any]) -> List[C
 
 
 def verified(made: Iterable[Claim]) -> str:
-    """Return what is as it was asked for, in one line for the screen."""
-    return ", ".join(f"{claim.what} {claim.found}" for claim in made if not claim.wrong)
+    """Return what is as it was asked for, for the one line of the screen: what matters most first."""
+    found = {claim.what: claim.found for claim in made if not claim.wrong}
+    without = {("CUDA", "none"): "no CUDA", ("missing libraries", "none"): "no library missing"}
+    words = {name: without.get((name, value), f"{name} {value}") for name, value in found.items()}
+    # Who it is stands for the whole account.
+    for name in ("home", "gid", *["uid"] * ("user" in found)):
+        words.pop(name, None)
+    first = [words.pop(name) for name in ("Python", "torch", "CUDA", "missing libraries") if name in words]
+    return ", ".join([*first, *words.values()])
 
 
 # ---- what there is

@@ -345,6 +345,15 @@ class TestDisplay:
         assert "verified in the image" not in show(said, 1)
         assert show(said, quiet=True) == ""
 
+    def test_what_was_verified_fits_a_line(self) -> None:
+        name = "[check-env 1/1] RUN check"
+        words = ["Python 3.12.3", "torch 2.6.0+cu124", "CUDA 12.4", "no library missing", "torchvision 0.21.0+cu124"]
+        for count, end in ((4, "no library missing"), (5, "no library missing and 1 more")):
+            line = f"cresset verified: {', '.join(words[:count])}\n"
+            shown = show(vertex(name, **STARTED) + log(name, line) + vertex(name, **COMPLETED)).splitlines()[-2]
+            assert shown.endswith(f", CUDA 12.4, {end}")
+            assert len(shown) <= 100
+
     def test_what_a_failed_step_wanted_known_is_in_its_log_alone(self) -> None:
         name = "[build-base 1/2] RUN apt"
         said = vertex(name, **STARTED) + log(name, self.NOTICE) + vertex(name, **COMPLETED, error="exit code: 1")
