@@ -8,11 +8,13 @@ from typing import Any
 
 from packaging.version import Version
 
-from cresset.versions.combination import Verdict, either, is_confirmed, unknown, verdict
+from cresset.versions.combination import Verdict, either, is_confirmed, minor, unknown, verdict
 from cresset.versions.compat import Tables, release_of
 
+# NVIDIA's name of an image, at whatever registry.
 _NVIDIA = re.compile(
-    r"(?:.*/)?nvidia/cuda:(?P<cuda>[\d.]+)-cudnn(?P<cudnn>\d*)-(?:devel|runtime)-(?P<system>.+)", re.ASCII
+    r"(?:.*/)?nvidia/cuda:(?P<cuda>\d+\.\d+(?:\.\d+)?)(?:-cudnn(?P<cudnn>\d*))?-(?P<flavor>base|runtime|devel)-(?P<system>.+)",
+    re.ASCII,
 )
 _PULL = "docker pull tells whether it is to be had"
 # Images with nothing but the distribution's own; another one that is named after it may hold anything besides.
@@ -55,7 +57,39 @@ def judge(tables: Tables, values: Mapping[str, str], *, images: Collection[str] 
         found += _tag(tables, image)
         found += _distribution(tables, image, values)
     system = tables.distribution(values["BUILD_IMAGE"])
-    return [*found, *judge_compiler(tables, system, values)] if system else found
+    compiler = judge_compiler(tables, system, values) if system else ()
+    return [*found, *compiler, *_nvcc(tables, values)]
+
+
+def cuda_of(image: str) -> str:
+    """Return the CUDA that NVIDIA's name of an image tells, like 12.4.1; empty where it is another's."""
+    parts = _NVIDIA.fullmatch(image)
+    return parts["cuda"] if parts else ""
+
+
+def _nvcc(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
+    """Yield whether the image has what CUDA is compiled with; of somebody's own image nothing is known."""
+    image, cuda = values["BUILD_IMAGE"], values["CUDA_VERSION"]
+    if values["BUILD_MODE"] != "include" or values["USE_CUDA"] != "1" or not _is_stock(image):
+        return
+    parts = _NVIDIA.fullmatch(image)
+    lack, hint = "", "leave BUILD_IMAGE to the settings, or choose a tag with cudnn and devel in it"
+    if not parts or parts["flavor"] != "devel":
+        lack = "has no nvcc"
+        is_derived = values["IMAGE_FLAVOR"] != "devel" and f"-{values['IMAGE_FLAVOR']}-" in image
+        hint = "set IMAGE_FLAVOR=devel" if is_derived else hint
+    elif parts["cudnn"] is None:
+        lack = "has no cuDNN"
+    elif minor(parts["cuda"]) != minor(cuda):
+        lack, hint = f"has CUDA {parts['cuda']}, not {cuda}", f"set CUDA_VERSION={parts['cuda']}, or {hint}"
+    yield verdict(
+        "compiler",
+        is_good=not lack,
+        good=f"{image} has the nvcc of CUDA {cuda}",
+        bad=f"{image} {lack}, which a source build takes from BUILD_IMAGE",
+        hint=hint,
+        source=tables.source("images"),
+    )
 
 
 def judge_compiler(tables: Tables, system: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Verdict]:
@@ -96,7 +130,7 @@ def _is_stock(image: str) -> bool:
 
 def _tag(tables: Tables, image: str) -> Iterator[Verdict]:
     parts = _NVIDIA.fullmatch(image)
-    if not parts:
+    if not parts or parts["cudnn"] is None:  # what is without cuDNN is another table
         return
     cuda, system = parts["cuda"], parts["system"]
     row = row_of(tables, cuda)

@@ -160,7 +160,7 @@ def _images(name: str, reason: str) -> Iterator[Choice]:
 def _is_own(around: Surroundings) -> bool:
     """Return whether the base image is the person's, whatever CUDA there is."""
     image = around.values["BUILD_IMAGE"]
-    return "BUILD_IMAGE" in around.given or (image != _WITHOUT_TOOLKIT and not image.startswith("nvidia/cuda:"))
+    return "BUILD_IMAGE" in around.given or image not in {_WITHOUT_TOOLKIT, _base(around.values)}
 
 
 def _base(values: Mapping[str, str]) -> str:
@@ -177,8 +177,11 @@ def _system(tables: Tables, row: Mapping[str, Any], values: Mapping[str, str]) -
 
     def will_do(system: str) -> bool:
         image = f"ubuntu:{system.removeprefix('ubuntu')}"
-        judged = bases.judge(tables, {**values, "BUILD_IMAGE": image, "TRAIN_IMAGE": image})
-        return all(verdict.status == "supported" for verdict in judged)
+        # Which of its own images has nvcc is no question of the system.
+        wheel = {**values, "BUILD_MODE": "exclude", "BUILD_IMAGE": image, "TRAIN_IMAGE": image}
+        row = tables.distribution(image)
+        compiles = bases.judge_compiler(tables, row, {**values, "BUILD_IMAGE": image}) if row else ()
+        return all(verdict.status == "supported" for verdict in (*bases.judge(tables, wheel), *compiles))
 
     found = bases.systems(row)
     return next(filter(will_do, found), found[0])
@@ -189,12 +192,17 @@ def _cuda(
 ) -> tuple[str, str]:
     """Return the CUDA and why it is that; no reason where it stays what it is."""
     asked = _asked(wish, around, values)
-    if wish.cuda or "CUDA_VERSION" in around.given:
-        cuda, reason = _named_cuda(tables, wish.cuda) if wish.cuda else (values["CUDA_VERSION"], "")
+    there = bases.cuda_of(values["BUILD_IMAGE"]) if values["BUILD_MODE"] == "include" and _is_own(around) else ""
+    if wish.cuda or there or "CUDA_VERSION" in around.given:
+        cuda, reason = (
+            (values["CUDA_VERSION"], "") if "CUDA_VERSION" in around.given else (there, "that of BUILD_IMAGE")
+        )
+        if wish.cuda:
+            cuda, reason = _named_cuda(tables, wish.cuda)
         if asked and not _serves(tables, around, values, cuda, asked):
             is_wheel = values["BUILD_MODE"] == "exclude"
             what = f"the official wheel for CUDA {minor(cuda)} has" if is_wheel else f"CUDA {cuda} can compile"
-            other = "another --cuda" if wish.cuda else "another CUDA_VERSION"
+            other = "another --cuda" if wish.cuda else f"another {'BUILD_IMAGE' if reason else 'CUDA_VERSION'}"
             ways = f"{other} or --torch, or compile: --set BUILD_MODE=include" if is_wheel else other
             raise CressetError(f"{'--cca' if wish.cca else 'CCA'}: {what} no code for {asked}", f"choose {ways}")
         return cuda, reason and reason + _driver(tables, around, cuda, asked)

@@ -34,6 +34,12 @@ gcc=$(c++ -dumpfullversion -dumpversion)
 if [ "$USE_CUDA" = 1 ]; then
     [ -n "$CCA" ] || fail "CCA is empty" "name the compute capabilities of your GPUs, like CCA=8.6: nvidia-smi --query-gpu=compute_cap --format=csv"
     command -v nvcc > /dev/null || fail "$BUILD_IMAGE has no nvcc" "take an image of flavor devel: IMAGE_FLAVOR=devel"
+    release=$(nvcc --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
+    case "$CUDA_VERSION." in
+        "$release".*) ;;
+        *) [ -z "$release" ] || fail "$BUILD_IMAGE has CUDA $release, and CUDA_VERSION is $CUDA_VERSION" \
+            "set CUDA_VERSION to what the image has, or choose another BUILD_IMAGE" ;;
+    esac
     known=$(nvcc --list-gpu-code 2> /dev/null || true)
     for item in $(echo "$CCA" | tr ';' ' '); do
         # What is special to one architecture (9.0a) is not listed by itself.

@@ -24,7 +24,12 @@ case "$*" in
     *) printf '#!/bin/sh\\n' > "$2" && chmod +x "$2" ;;
 esac
 """
-NVCC = 'case "$*" in --list-gpu-code) printf "sm_75\\nsm_86\\nsm_90\\n" ;; esac'
+NVCC = """
+case "$*" in
+    --list-gpu-code) printf "sm_75\\nsm_86\\nsm_90\\n" ;;
+    --version) echo "Cuda compilation tools, release ${TOOLS:-13.0}, V13.0.88" ;;
+esac
+"""
 DF = "echo Filesystem; echo /dev/x 99 9 {} 9% /"
 
 
@@ -127,6 +132,12 @@ def having(name: str, body: str) -> Callable[[Machine], None]:
         (without("bin/nvcc"), "8.6", "base:1 has no nvcc", "IMAGE_FLAVOR=devel"),
         (lambda _: None, "", "CCA is empty", "CCA=8.6"),
         (lambda _: None, "7.5 6.1", "nvcc of CUDA 13.0.3 does not compile for 6.1 (sm_61)", "it knows sm_75 sm_86"),
+        (
+            having("nvcc", f"TOOLS=12.4{NVCC}"),
+            "8.6",
+            "base:1 has CUDA 12.4, and CUDA_VERSION is 13.0.3",
+            "set CUDA_VERSION",
+        ),
         (having("nvcc", f"{NVCC}\ncase $1 in -o) exit 1 ;; esac"), "8.6", "does not work with gcc 13.3.0", "older"),
         (without("usr/include/cudnn_version.h"), "8.6", "base:1 has no cuDNN", "cudnn in its tag"),
         (without("opt/build/bin/python"), "8.6", "no numpy", "without it"),
@@ -140,6 +151,7 @@ def having(name: str, body: str) -> Callable[[Machine], None]:
         "no nvcc",
         "no capability",
         "a capability too old",
+        "another CUDA",
         "nvcc and gcc do not agree",
         "no cuDNN",
         "no numpy",

@@ -300,6 +300,22 @@ def test_an_image_of_ones_own_stays() -> None:
     assert found["PYTHON_VERSION"] == "3.10"
 
 
+def test_a_source_build_takes_the_cuda_of_nvidias_image_that_is_named() -> None:
+    image = "registry.example.org/nvidia/cuda:12.4.1-cudnn-devel-ubuntu22.04"
+    given = {"BUILD_MODE": "include", "BUILD_IMAGE": image}
+    assert choose(Wish(torch="2.9", cca="8.6"), given)["CUDA_VERSION"] == "12.4.1"
+    assert judged({**given, **choose(Wish(torch="2.9", cca="8.6"), given)}) == []
+    with pytest.raises(CressetError, match=r"--cca: CUDA 12\.4\.1 can compile no code for 12\.0") as refused:
+        choose(Wish(torch="2.9", cca="12.0"), given)
+    assert refused.value.hint == "choose another BUILD_IMAGE"
+    # Wheels bring a CUDA of their own.
+    assert choose(Wish(torch="2.9"), {"BUILD_IMAGE": image})["CUDA_VERSION"] == "13.0.3"
+    # One that .env has is the person's as well.
+    values = settings({"BUILD_MODE": "include", "BUILD_IMAGE": image.removeprefix("registry.example.org/")})
+    found = choice.choose(TABLES, Wish(torch="2.9", cca="8.6"), Surroundings(values=values))
+    assert {one.name: one.value for one in found}["CUDA_VERSION"] == "12.4.1"
+
+
 def test_deleted_images_are_not_needed_for_wheels_and_come_back_for_others() -> None:
     old = choose(Wish(torch="1.9.1", cuda="10.2"))
     assert old["BUILD_IMAGE"] == old["TRAIN_IMAGE"] == "ubuntu:20.04"
