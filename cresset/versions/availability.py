@@ -13,7 +13,7 @@ from cresset.configuration import Configuration
 from cresset.env_file import Choice
 from cresset.errors import CressetError
 from cresset.host import Host
-from cresset.versions import wheels
+from cresset.versions import knowledge, wheels
 from cresset.versions.compat import release_of
 from cresset.versions.wheels import Lack, Wheel
 
@@ -128,11 +128,11 @@ def choose_wheels(resolved: Configuration, facts: Host) -> tuple[list[Choice], s
     choices: list[Choice] = []
     if not sources.answers and resolved.values["PYTHON_VERSION"].source in {"default", CHOSEN}:
         base, choices = _choose_base(resolved, facts, sources)
-        is_chosen = resolved.values["PYTHON_VERSION"].source == CHOSEN
-        python = env_file.python_of(base) or (python if is_chosen else "")
-        if python and not (is_chosen and python == resolved["PYTHON_VERSION"]):
-            # Another one would have to be fetched, most likely from where nothing answers either.
-            choices.append(Choice(name="PYTHON_VERSION", value=python, reason=f"the one that {base} has"))
+        former, python = python, _choose_python(resolved, sources, base)
+        is_own = python == env_file.python_of(base)
+        if python and (python != former or (is_own and resolved.values["PYTHON_VERSION"].source == "default")):
+            reason = f"the one that {base} has" if is_own else f"that of the wheel in {sources.house}"
+            choices.append(Choice(name="PYTHON_VERSION", value=python, reason=reason))
     if resolved["BUILD_MODE"] == "include":
         return choices, ""
     _refuse_what_is_not_there(resolved, sources, python)
@@ -218,6 +218,26 @@ def _look_for_chosen(resolved: Configuration, sources: Sources, python: str) -> 
         for setting in _PACKAGES
         if resolved.values[setting].source == CHOSEN and lacks(setting)
     ], ""
+
+
+def _choose_python(resolved: Configuration, sources: Sources, base: str) -> str:
+    """Return the Python that goes with the PyTorch where no index answers; empty where a wheel has to tell.
+
+    That of the base image comes first: another one would have to be fetched, most likely from where nothing answers.
+    """
+    setting, own = resolved.values["PYTHON_VERSION"], env_file.python_of(base)
+    former = ".".join(setting.value.split(".")[:2])
+    version = release_of(resolved["PYTORCH_VERSION_TAG"])
+    release = knowledge.tables().release(version)
+    # Instead of the default release whatever there is a wheel of is taken.
+    if release is None or resolved.values["PYTORCH_VERSION_TAG"].source == "default":
+        return own or (former if setting.source == CHOSEN else "")
+    oldest, newest = map(Version, release["python"])
+    of_wheel = sources.find("torch", python="", version=version) if resolved["BUILD_MODE"] == "exclude" else None
+    known = [own, former, *(of_wheel.pythons if of_wheel else ())]
+    fitting = [one for one in known if one and oldest <= Version(one) <= newest]
+    housed = [one for one in fitting if of_wheel and sources.find("torch", python=one, version=version)]
+    return next(iter([*housed, *fitting, former]))
 
 
 def _choose_base(resolved: Configuration, facts: Host, sources: Sources) -> tuple[str, list[Choice]]:

@@ -36,7 +36,9 @@ def after_choice(settled: Configuration, facts: Host) -> list[str]:
     # A wheelhouse may hold what no index has.
     doubtful = [one for one in judged if one.status != "supported"]
     counted = [one for one in doubtful if not (one.check == "torch-cuda" and _has_torch(settled, facts))]
-    for verdict in counted:
+    # What a person asked for comes before a Python that nobody named.
+    is_chosen = settled.values["PYTHON_VERSION"].source == availability.CHOSEN
+    for verdict in sorted(counted, key=lambda one: is_chosen and one.check == "torch-python"):
         if verdict.status == "known bad":
             raise CressetError(verdict.message, f"{verdict.hint} ({verdict.source})")
     return [_warning(one) for one in counted]

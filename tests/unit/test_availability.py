@@ -145,6 +145,29 @@ def test_a_chosen_python_gives_way_to_that_of_a_base_that_is_made_here(house: li
     assert choices["PYTHON_VERSION"] == "3.11"
 
 
+@pytest.mark.usefixtures("house")
+@pytest.mark.parametrize(("torch", "python"), [("v1.12.1", "3.10"), ("v2.15.0", "3.15"), ("v2.4.1", "3.12")])
+def test_a_chosen_python_stays_where_that_of_the_base_does_not_go_with_the_pytorch(torch: str, python: str) -> None:
+    base = "ubuntu:20.04" if torch == "v2.15.0" else "debian:trixie"
+    given = {"PYTORCH_VERSION_TAG": torch, "PYTHON_VERSION": python, "PLAIN_IMAGE": base, "BUILD_IMAGE": base}
+    for mode in ("exclude", "include"):
+        choices, _ = chosen(configuration(availability.CHOSEN, **given, BUILD_MODE=mode))
+        assert "PYTHON_VERSION" not in choices
+
+
+def test_of_the_pythons_that_go_with_a_pytorch_one_that_there_is_a_wheel_for_is_taken(house: list[str]) -> None:
+    given = {"PYTORCH_VERSION_TAG": "v2.1.2", "PYTHON_VERSION": "3.10", "PLAIN_IMAGE": "x:1", "BUILD_IMAGE": "x:noble"}
+    house.append("torch-2.1.2+cpu-cp39-cp39-linux_x86_64.whl")
+    choices, _ = chosen(configuration(availability.CHOSEN, **given))
+    assert choices["PYTHON_VERSION"] == "3.9"
+    # Also before that of the base, which no wheel is for.
+    choices, _ = chosen(configuration(availability.CHOSEN, **{**given, "BUILD_IMAGE": "x:bookworm"}))
+    assert choices["PYTHON_VERSION"] == "3.9"
+    house.append("torch-2.1.2+cpu-cp311-cp311-linux_x86_64.whl")
+    choices, _ = chosen(configuration(availability.CHOSEN, **{**given, "BUILD_IMAGE": "x:bookworm"}))
+    assert choices["PYTHON_VERSION"] == "3.11"
+
+
 def lacks(**values: str) -> list[tuple[str, bool]]:
     found = availability.find_lacks(configuration(**values), machine="x86_64", seconds=1)
     assert found is not None

@@ -214,6 +214,16 @@ def test_a_choice_is_checked_too(tmp_path: Path) -> None:
     ]
 
 
+def test_a_python_that_nobody_named_is_the_last_thing_to_blame() -> None:
+    given = {"PYTORCH_VERSION_TAG": "v2.6.0", "CUDA_VERSION": "10.2", "PYTHON_VERSION": "3.8"}
+    given |= {"BUILD_IMAGE": "ubuntu:20.04", "TRAIN_IMAGE": "ubuntu:20.04"}
+    given |= {"TORCHVISION_VERSION_TAG": "", "TORCHAUDIO_VERSION_TAG": ""}
+    with pytest.raises(CressetError, match=r"there are no wheels of PyTorch 2\.6\.0 for cu102"):
+        gate.after_choice(configuration(given, {"PYTHON_VERSION": "tables"}), HOST)
+    with pytest.raises(CressetError, match=r"PyTorch 2\.6\.0 and Python 3\.8 do not go together"):
+        gate.after_choice(configuration(given, {"PYTHON_VERSION": "--set"}), HOST)
+
+
 def test_what_is_set_one_by_one_is_judged_too() -> None:
     assert gate.doubts(configuration({"CCA": "8.6"}), HOST, named={"CCA"}) == []
     (said,) = gate.doubts(configuration({"CCA": "6.1", "CUDA_VERSION": "13.0.3"}), HOST, named=())
