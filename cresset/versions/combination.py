@@ -131,10 +131,12 @@ def is_dropped(tables: Tables, cuda: str, capability: str) -> bool:
 def is_beyond(tables: Tables, cuda: str, capability: str) -> bool:
     """Return whether a CUDA is known to compile nothing, PTX aside, that runs on a GPU of a compute capability."""
     toolkit = tables.toolkit(cuda)
-    if not toolkit:
-        return False
-    low, high = toolkit["cca"]
     since = {row["cca"]: Version(row["cuda"]) for row in tables.rows["toolkits.added"] if "a" not in row["cca"]}
+    if not toolkit:  # older than what a later one added, at least
+        later = [first for one, first in since.items() if covers(one, capability)]
+        older = [row["cca"] for row in tables.rows["gpus"] if row["cca"] not in since]
+        return bool(later) and min(later) > minor(cuda) and not any(covers(one, capability) for one in older)
+    low, high = toolkit["cca"]
     known = {low, high, *since, *(row["cca"] for row in tables.rows["gpus"])}
     return not any(
         number(low) <= number(one) <= number(high)
@@ -237,18 +239,18 @@ def _toolkit(tables: Tables, torch: str, cuda: str) -> Verdict:
 def _capabilities(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
     cuda = values["CUDA_VERSION"]
     toolkit = tables.toolkit(cuda)
-    if not toolkit:
-        yield unknown("toolkit-arch", f"CUDA {cuda} is not in the tables")
-        return
-    low, high = toolkit["cca"]
     first = {row["cca"]: row["cuda"] for row in tables.rows["toolkits.added"]}
     for item in capabilities(values["CCA"]):
         bare = item.removesuffix("+PTX")
         is_early = minor(cuda) < Version(first.get(bare, "0"))
+        if not toolkit and not is_early:
+            yield unknown("toolkit-arch", f"CUDA {cuda} is not in the tables")
+            continue
+        low, high = toolkit["cca"] if toolkit else ("", "")
         why = f"CUDA {first[bare]} is the first that does" if is_early else f"it does for {low} to {high}"
         yield verdict(
             "toolkit-arch",
-            is_good=number(low) <= number(bare) <= number(high) and not is_early,
+            is_good=not is_early and number(low) <= number(bare) <= number(high),
             good=f"CUDA {cuda} compiles for {bare}",
             bad=f"CUDA {cuda} does not compile for {bare} (CCA): {why}",
             hint="choose another CUDA_VERSION, or take it out of CCA",

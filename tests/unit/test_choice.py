@@ -259,6 +259,13 @@ def test_a_gpu_may_need_a_newer_driver_than_its_cuda(torch: str, cca: str, drive
     assert found["CUDA_VERSION"].endswith(f"it needs driver {driver} or newer")
 
 
+def test_a_gpu_that_only_a_later_cuda_knows_is_served_by_none() -> None:
+    with pytest.raises(CressetError, match=r"no CUDA that compiles PyTorch 1\.8\.1 serves 8\.9"):
+        choose(Wish(torch="1.8.1", cca="8.9"), {"BUILD_MODE": "include"})
+    with pytest.raises(CressetError, match=r"no CUDA that has official wheels serves 9\.0"):
+        choose(Wish(torch="1.7.1", cca="9.0"))
+
+
 def test_what_can_be_compiled_by_no_cuda_is_refused() -> None:
     with pytest.raises(CressetError, match=r"compiles PyTorch 2\.15\.0 serves 3\.5") as refused:
         choose(Wish(torch="2.15", cca="3.5"), {"BUILD_MODE": "include"})

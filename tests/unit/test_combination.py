@@ -50,6 +50,8 @@ def test_the_defaults_are_supported() -> None:
         ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "v2.99.0"}, "toolkit-arch", "out of CCA"),
         ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "v2.14.0-rc1"}, "toolkit-arch", "out of CCA"),
         ({"PYTHON_VERSION": "3.9", "PYTORCH_VERSION_TAG": "v2.14.1+cu130"}, "torch-python", "3.10 to 3.14"),
+        ({"BUILD_MODE": "include", "CUDA_VERSION": "10.0", "CCA": "8.9"}, "toolkit-arch", "another CUDA_VERSION"),
+        ({"BUILD_MODE": "include", "CUDA_VERSION": "9.2", "CCA": "7.5"}, "toolkit-arch", "another CUDA_VERSION"),
         (
             {"BUILD_MODE": "include", "CUDA_VERSION": "12.6.3", "CCA": "8.6 10.0+PTX"},
             "toolkit-arch",
@@ -135,6 +137,13 @@ def test_code_runs_on_the_same_major_and_no_lower_minor_and_ptx_on_what_is_newer
         ("12.6.3", "9.0", False),
         ("13.0.3", "13.7", True),
         ("14.0.0", "13.7", False),  # nobody knows that CUDA
+        ("10.1", "8.9", True),
+        ("10.1", "7.5", False),
+        ("9.2", "7.5", False),  # code for 7.0 runs there
+        ("9.2", "9.0", True),
+        ("10.0", "8.0", True),  # without a row, but older than the first that does
+        ("10.0", "7.5", False),
+        ("9.0", "7.5", False),
     ],
 )
 def test_what_no_code_of_a_cuda_can_run_on(cuda: str, gpu: str, *, is_out: bool) -> None:
