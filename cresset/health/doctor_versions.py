@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
@@ -12,6 +12,8 @@ from cresset.hardware import Gpu
 from cresset.health.findings import Facts, Finding, Project, Severity
 from cresset.versions import bases, combination
 from cresset.versions.combination import Verdict
+from cresset.versions.compat import release_of
+from cresset.versions.wheels import cuda_of
 
 # The names that the verdicts of the tables have here.
 _NAMES = {"toolkit-torch": "torch-cuda"}
@@ -147,6 +149,16 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
             else f"add {gpu.capability} to CCA, unless the image is for other GPUs",
         )
     wanted = [item.removesuffix("+PTX") for item in combination.capabilities(values["CCA"])] if is_wheel else []
+    here = [gpu.capability for gpu in gpus if gpu not in lacking]
+    old, other = _left_behind(facts, values, [*here, *wanted]) if is_wheel and not compiled else ([], "")
+    if old:
+        lost = " ".join(sorted(set(old)))
+        yield Finding(
+            check=check,
+            severity="warning",
+            message=f"{what} is not in the tables, and that for CUDA {other} has no more code for {lost}",
+            hint="let the tables choose: invoke env --update --torch VERSION --cca CCA; or compile",
+        )
     named = [one for one in wanted if one not in {gpu.capability for gpu in gpus}]
     unserved = [one for one in named if not combination.has_code(facts.tables, cuda, compiled, one)]
     if unserved:
@@ -156,7 +168,7 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
             message=f"CCA names {' '.join(unserved)}, and {what} is for {has}",
             hint="let the tables choose: invoke env --update --torch VERSION --cca CCA; or compile",
         )
-    if gpus and not lacking:
+    if gpus and not lacking and not old:
         own = sorted({gpu.capability for gpu in gpus}, key=combination.number)
         by_ptx = [one for one in own if compiled and not combination.covers(compiled.replace("+PTX", ""), one)]
         state = f"has code for this host's {', '.join(own)}"
@@ -168,6 +180,21 @@ def architectures(facts: Facts, project: Project, *, starts: bool = False) -> It
             severity="ok" if is_known else "info",
             message=f"{what} {state if compiled else 'is not in the tables'}",
         )
+
+
+def _left_behind(facts: Facts, values: Mapping[str, str], wanted: Sequence[str]) -> tuple[list[str], str]:
+    """Return the compute capabilities that the wheel for an older CUDA has no more code for, and which CUDA that is."""
+    torch, cuda = release_of(values["PYTORCH_VERSION_TAG"]), combination.minor(values["CUDA_VERSION"])
+    release = facts.tables.release(torch)
+    if not release or values["PYTORCH_INDEX_URL"] or values["PYTORCH_FETCH_NIGHTLY"] == "1":
+        return [], ""
+    older = sorted((one for one in map(cuda_of, release["cuda"]) if Version(one) < cuda), key=Version, reverse=True)
+    for other in older:
+        row = facts.tables.wheel_architectures(torch, other) or {}
+        known = [combination.number(item) for item in row.get(facts.docker.machine, ())]
+        if found := [one for one in wanted if known and combination.number(one) < min(known)]:
+            return found, other
+    return [], ""
 
 
 def _range(facts: Facts, cuda: str, compiled: str) -> str:

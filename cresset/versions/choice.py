@@ -228,7 +228,12 @@ def _cuda(
     fitting = [cuda for cuda in allowed if all(is_met(cuda) for _, is_met in soft)]
     # Where this host can run none of them, the image may be for another one; doctor says so.
     limits = [*firm, *(soft if fitting else ())]
-    cuda = (fitting or allowed)[0]
+    pool = fitting or allowed
+    for words, is_met in _preferences(tables, asked, around, values, is_for_here=bool(fitting)):
+        better = [cuda for cuda in pool if is_met(cuda)]
+        if better and better[0] != pool[0]:
+            pool, limits = better, [*limits, (words, is_met)]
+    cuda = pool[0]
     # What upstream builds with is compiled with before what is newer.
     is_tried = values["BUILD_MODE"] == "include" and ".".join(cuda.split(".")[:2]) in official
     whats = [*(["has official wheels"] if is_tried else []), what, *(words for words, _ in limits)]
@@ -311,6 +316,19 @@ def _host_limits(
     own = " ".join(_capabilities(around))
     if own and not is_for_others:
         yield f"serves this host's {own}", lambda cuda: _serves(tables, around, values, cuda, own)
+
+
+def _preferences(
+    tables: Tables, asked: str, around: Surroundings, values: Mapping[str, str], *, is_for_here: bool
+) -> Iterator[_Limit]:
+    """Yield what comes first among what is allowed, each in words and as a test of a CUDA."""
+    own = " ".join(_capabilities(around)) if is_for_here else ""
+    if values["BUILD_MODE"] == "exclude" and (asked or own):
+
+        def is_known(cuda: str) -> bool:
+            return bool(combination.compiled_for(tables, {**values, "CUDA_VERSION": cuda}, machine=around.machine)[0])
+
+        yield f"is known to have code for {asked or own}", is_known
 
 
 def _serves(tables: Tables, around: Surroundings, values: Mapping[str, str], cuda: str, wanted: str) -> bool:

@@ -236,7 +236,7 @@ def test_a_gpu_that_the_named_cuda_has_no_code_for_is_refused() -> None:
 
 def test_what_the_tables_lack_is_no_claim() -> None:
     around = Surroundings(values=settings({}))
-    found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch="2.6", cca="8.6"), around)}
+    found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch="1.9.1", cca="8.6"), around)}
     assert "as far as is known" in found["CUDA_VERSION"]
     found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch="2.14", cca="12.0"), around)}
     assert "as far as is known" not in found["CUDA_VERSION"]
@@ -257,6 +257,17 @@ def test_a_gpu_may_need_a_newer_driver_than_its_cuda(torch: str, cca: str, drive
     around = Surroundings(values=settings({}))
     found = {one.name: one.reason for one in choice.choose(TABLES, Wish(torch=torch, cca=cca), around)}
     assert found["CUDA_VERSION"].endswith(f"it needs driver {driver} or newer")
+
+
+@pytest.mark.parametrize(("torch", "cca"), [("2.8", "6.1"), ("2.11", "6.1"), ("2.11", "7.0")])
+def test_a_cuda_whose_wheel_is_known_to_have_the_code_comes_first(torch: str, cca: str) -> None:
+    around = Surroundings(values=settings({}))
+    found = {one.name: one for one in choice.choose(TABLES, Wish(torch=torch, cca=cca), around)}["CUDA_VERSION"]
+    assert found.value == "12.6.3"
+    assert "as far as is known" not in found.reason
+    assert choose(Wish(torch=torch), gpus=(gpu(cca),))["CUDA_VERSION"] == "12.6.3"
+    # Where it can be compiled for, the wheels say nothing.
+    assert choose(Wish(torch=torch, cca=cca), {"BUILD_MODE": "include"})["CUDA_VERSION"].startswith("12.")
 
 
 def test_a_gpu_that_only_a_later_cuda_knows_is_served_by_none() -> None:

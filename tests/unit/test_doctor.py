@@ -106,6 +106,15 @@ ROWS: tuple[Row, ...] = (
         "warning",
         "CCA names 12.0",
     ),
+    # Nobody knows what that wheel has code for; that for 12.8 has none for them.
+    *(
+        ("wheel-arch", {"PYTORCH_VERSION_TAG": "v2.11.0", "CUDA_VERSION": "12.9.2", **more}, {}, machine, *words)
+        for more, machine, words in (
+            ({}, {"gpus": (gpu("7.0"),)}, ("warning", "that for CUDA 12.8 has no more code for 7.0")),
+            ({"CCA": "6.1"}, {}, ("warning", "no more code for 6.1")),
+            ({}, {"gpus": (gpu("8.6"),)}, ("info", "is not in the tables")),
+        )
+    ),
     ("wheel-arch", {"GPUS": "1"}, {}, {"gpus": (gpu("6.1"), gpu("8.6", index=1))}, "ok", "8.6"),
     ("wheel-arch", {}, {"machine": "aarch64"}, {"gpus": (gpu("11.0"),)}, "ok", "11.0"),
     ("wheel-arch", {"PYTORCH_INDEX_URL": "https://x.example"}, {}, {"gpus": (gpu("8.6"),)}, "info", "not in the"),
