@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from cresset import env_entries, hardware, settings
+from cresset import env_entries, settings
 from cresset.configuration import Value
 from cresset.credentials import quoted
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
 from cresset.host import Host
-from cresset.versions import wheels
+from cresset.versions import combination, wheels
+from cresset.versions.compat import Tables
 
 # The distributions' own python3, by what names them in an image reference (packages.debian.org, packages.ubuntu.com).
 PYTHON_OF = {
@@ -143,19 +144,20 @@ def choose_use_cuda(host: Host, *, service: str, wanted: Value) -> list[Choice]:
     return [Choice(name="USE_CUDA", value="0", reason=_REASONS["cpu", False])]
 
 
-def choose_cuda(gpus: Sequence[Gpu], wanted: Value) -> tuple[list[Choice], str]:
+def choose_cuda(gpus: Sequence[Gpu], wanted: Value, tables: Tables) -> tuple[list[Choice], str]:
     """Return an older CUDA where the driver cannot run the default one, and a warning where it cannot run what holds.
 
     Args:
         gpus: the host's.
         wanted: the setting CUDA_VERSION.
+        tables: what drivers run.
     """
     driver = gpus[0].driver if gpus else ""  # one host has one driver
-    if not driver or hardware.serves(driver, wanted.value):
+    if not driver or combination.is_driven(tables, driver, wanted.value):
         return [], ""
-    need = f"CUDA {wanted.value} needs driver {hardware.oldest_driver(wanted.value)} or newer"
+    need = f"CUDA {wanted.value} needs driver {combination.oldest_driver(tables, wanted.value)} or newer"
     has_code = all(_capability(gpu) <= _FORMER_CAPABILITY for gpu in gpus)
-    if wanted.source == "default" and hardware.serves(driver, FORMER_CUDA) and has_code:
+    if wanted.source == "default" and combination.is_driven(tables, driver, FORMER_CUDA) and has_code:
         return [Choice(name="CUDA_VERSION", value=FORMER_CUDA, reason=f"{need}, this host has {driver}")], ""
     return [], f"{need}, and this host has {driver}: upgrade the driver, or choose a CUDA_VERSION that it can run"
 

@@ -124,12 +124,14 @@ def _propose(request: Request, former: str, wish: Wish) -> _Proposal:
     planned = _settle(request, service, without, wish) if without else resolved
     gpus = facts.gpus if planned["USE_CUDA"] == "1" and not wish.driver else ()
     versions = _choose_versions(planned, facts, wish)
-    cuda, too_old = ([], "") if versions else env_file.choose_cuda(gpus, planned.values["CUDA_VERSION"])
+    tables, named = knowledge.tables(), planned.values["CUDA_VERSION"]
+    cuda, too_old = ([], "") if versions else env_file.choose_cuda(gpus, named, tables)
     cuda = [*without, *cuda]
     # Which wheels there are depends on the CUDA.
     settled = _settle(request, service, [*cuda, *versions], wish) if cuda or versions else resolved
     if versions:
-        _, too_old = env_file.choose_cuda(gpus, replace(settled.values["CUDA_VERSION"], source=availability.CHOSEN))
+        chosen = replace(settled.values["CUDA_VERSION"], source=availability.CHOSEN)
+        _, too_old = env_file.choose_cuda(gpus, chosen, tables)
     found, none_found = availability.choose_wheels(settled, facts)
     doubts: list[str] = []
     if versions:

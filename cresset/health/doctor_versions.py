@@ -100,8 +100,9 @@ def driver(facts: Facts, project: Project) -> Iterator[Finding]:
         )
         yield Finding(check="driver", severity="warning", message=message, hint=hint)
         return
-    if not hardware.serves(version, cuda):
-        need = f"CUDA {cuda} needs driver {hardware.oldest_driver(cuda)} or newer, and this host has {version}"
+    if not combination.is_driven(facts.tables, version, cuda):
+        oldest = combination.oldest_driver(facts.tables, cuda)
+        need = f"CUDA {cuda} needs driver {oldest} or newer, and this host has {version}"
         hint = "upgrade the driver, or choose a CUDA_VERSION that it can run: invoke versions"
         yield Finding(check="driver", severity="error", message=need, hint=hint)
         return

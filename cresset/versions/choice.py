@@ -127,8 +127,8 @@ def _toolkit(
 ) -> Iterator[Choice]:
     """Yield the CUDA and what names its image: the token of cuDNN, the distribution."""
     cuda, reason = _cuda(tables, wish, around, values, release)
-    if wish.driver and not hardware.serves(wish.driver, cuda):
-        need = f"CUDA {cuda} needs driver {hardware.oldest_driver(cuda)} or newer, not {wish.driver}"
+    if wish.driver and not combination.is_driven(tables, wish.driver, cuda):
+        need = f"CUDA {cuda} needs driver {combination.oldest_driver(tables, cuda)} or newer, not {wish.driver}"
         raise CressetError(f"--driver: {need}", "choose another CUDA, or leave it to the tables: invoke versions")
     if reason:
         yield Choice(name="CUDA_VERSION", value=cuda, reason=reason)
@@ -192,6 +192,11 @@ def _cuda(
 ) -> tuple[str, str]:
     """Return the CUDA and why it is that; no reason where it stays what it is."""
     asked = _asked(wish, around, values)
+    if wish.driver and (oldest := _driver_of(tables, asked)) > int(wish.driver.split(".")[0]):
+        raise CressetError(
+            f"--driver: GPUs of {asked} need driver {oldest} or newer, not {wish.driver}",
+            f"choose another {'--cca' if wish.cca else f'--cca (CCA is {asked})'}, or a newer driver",
+        )
     there = bases.cuda_of(values["BUILD_IMAGE"]) if values["BUILD_MODE"] == "include" and _is_own(around) else ""
     if wish.cuda or there or "CUDA_VERSION" in around.given:
         cuda, reason = (
@@ -246,10 +251,17 @@ def _cuda(
 
 def _driver(tables: Tables, around: Surroundings, cuda: str, asked: str) -> str:
     """Return what driver a CUDA and its GPUs take, to be added where it is for another host than this one."""
-    wanted = {item.removesuffix("+PTX") for item in combination.capabilities(asked)}
-    own = [int(row["driver"]) for row in tables.rows["gpus"] if row["cca"] in wanted and row.get("driver")]
-    oldest = max(hardware.oldest_driver(cuda), *own, 0)
+    gpus, oldest = _driver_of(tables, asked), combination.oldest_driver(tables, cuda)
+    oldest = str(gpus) if gpus > int(oldest.split(".")[0] or 0) else oldest
     return f"; it needs driver {oldest} or newer" if oldest and not around.gpus else ""
+
+
+def _driver_of(tables: Tables, capabilities: str) -> int:
+    """Return the oldest driver that knows the GPUs of compute capabilities; 0 where no source says."""
+    wanted = {item.removesuffix("+PTX") for item in combination.capabilities(capabilities)}
+    return max(
+        (int(row["driver"]) for row in tables.rows["gpus"] if row["cca"] in wanted and row.get("driver")), default=0
+    )
 
 
 def _named_cuda(tables: Tables, cuda: str) -> tuple[str, str]:
@@ -300,7 +312,7 @@ def _firm_limits(
     if asked:
         yield f"serves {asked}", lambda cuda: _serves(tables, around, values, cuda, asked)
     if driver:
-        yield f"runs with driver {driver}", lambda cuda: hardware.serves(driver, cuda)
+        yield f"runs with driver {driver}", lambda cuda: combination.is_driven(tables, driver, cuda)
     if "DISTRO_VERSION" in around.given:
         system = values["LINUX_DISTRO"] + values["DISTRO_VERSION"]
         yield f"has an image for {system}", lambda cuda: system in (bases.row_of(tables, cuda) or {}).get("systems", ())
@@ -312,7 +324,7 @@ def _host_limits(
     """Yield what this host can run, each in words and as a test of a CUDA."""
     if around.gpus and hardware.is_readable(around.gpus[0].driver):
         driver = around.gpus[0].driver  # one host has one driver
-        yield f"driver {driver} runs", lambda cuda: hardware.serves(driver, cuda)
+        yield f"driver {driver} runs", lambda cuda: combination.is_driven(tables, driver, cuda)
     own = " ".join(_capabilities(around))
     if own and not is_for_others:
         yield f"serves this host's {own}", lambda cuda: _serves(tables, around, values, cuda, own)
@@ -322,6 +334,9 @@ def _preferences(
     tables: Tables, asked: str, around: Surroundings, values: Mapping[str, str], *, is_for_here: bool
 ) -> Iterator[_Limit]:
     """Yield what comes first among what is allowed, each in words and as a test of a CUDA."""
+    if is_for_here and around.gpus and (newest := around.gpus[0].cuda):
+        # By the rule of minor versions newer ones run, but NVIDIA's images may refuse to start with them.
+        yield f"driver {around.gpus[0].driver} speaks", lambda cuda: minor(cuda) <= Version(newest)
     own = " ".join(_capabilities(around)) if is_for_here else ""
     if values["BUILD_MODE"] == "exclude" and (asked or own):
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from packaging.version import Version
 
+from cresset import hardware
 from cresset.errors import CressetError
 from cresset.versions import wheels
 from cresset.versions.compat import Tables, release_of
@@ -126,6 +127,17 @@ def is_dropped(tables: Tables, cuda: str, capability: str) -> bool:
     """Return whether a CUDA is known to compile no more for a compute capability."""
     toolkit = tables.toolkit(cuda)
     return bool(toolkit) and number(capability) < number(toolkit["cca"][0])  # type: ignore[index] # looked at
+
+
+def oldest_driver(tables: Tables, cuda: str) -> str:
+    """Return the oldest driver that runs a CUDA, before 11 the one that came with it; empty where that is not known."""
+    return str(hardware.oldest_driver(cuda) or (tables.toolkit(cuda) or {}).get("driver", ""))
+
+
+def is_driven(tables: Tables, driver: str, cuda: str) -> bool:
+    """Return whether a driver runs a CUDA, as far as is known; 440 alone is any of that branch."""
+    own, needed = (tuple(map(int, re.findall(r"\d+", text))) for text in (driver, oldest_driver(tables, cuda)))
+    return own >= needed[: len(own)] or not hardware.is_readable(driver)
 
 
 def is_beyond(tables: Tables, cuda: str, capability: str) -> bool:

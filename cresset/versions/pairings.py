@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -67,7 +66,7 @@ def _runs_here(tables: Tables, gpus: Sequence[Gpu], complaint: str, machine: str
         return
     # Nothing is promised of a CUDA whose driver is not in the tables.
     rows = tables.rows["releases"]
-    pairs = ((row["torch"], cuda) for row in rows for cuda in cudas(row) if _oldest_driver(tables, cuda))
+    pairs = ((row["torch"], cuda) for row in rows for cuda in cudas(row) if combination.oldest_driver(tables, cuda))
     newest = next((pair for pair in pairs if is_for(tables, *pair, gpus, machine)), None)
     if newest:
         yield "{}{} runs official wheels up to PyTorch {} for CUDA {}.".format(whose[0].upper(), whose[1:], *newest)
@@ -100,21 +99,10 @@ def is_for(tables: Tables, torch: str, cuda: str, gpus: Sequence[Gpu], machine: 
     """Return whether this driver and at least one of these GPUs can run the official wheel, as far as is known."""
     compiled = " ".join((tables.wheel_architectures(torch, cuda) or {}).get(machine, ()))
     return any(
-        _is_driven(tables, gpu.driver, cuda)
+        combination.is_driven(tables, gpu.driver, cuda)
         and (not gpu.capability or combination.has_code(tables, cuda, compiled, gpu.capability))
         for gpu in gpus
     )
-
-
-def _is_driven(tables: Tables, driver: str, cuda: str) -> bool:
-    """Return whether a driver runs a CUDA; before 11 each minor version has an oldest one of its own."""
-    own, needed = (list(map(int, re.findall(r"\d+", text))) for text in (driver, _oldest_driver(tables, cuda)))
-    return own >= needed or not hardware.is_readable(driver)
-
-
-def _oldest_driver(tables: Tables, cuda: str) -> str:
-    """Return the oldest driver that runs a CUDA; empty where that is not known."""
-    return str(hardware.oldest_driver(cuda) or (tables.toolkit(cuda) or {}).get("driver", ""))
 
 
 def _release(tables: Tables, torch: str) -> Mapping[str, Any]:
@@ -165,4 +153,4 @@ def wheel_cells(tables: Tables, release: Mapping[str, Any], cuda: str, machine: 
     tag = f"{patch}-cudnn{bases.cudnn_token(tables, patch)}-devel-{system}"
     image = f"nvidia/cuda:{tag}" if system else "NVIDIA has deleted its images"
     compiled = (tables.wheel_architectures(release["torch"], cuda) or {}).get(machine, ())
-    return image, _oldest_driver(tables, cuda), " ".join(compiled)
+    return image, combination.oldest_driver(tables, cuda), " ".join(compiled)

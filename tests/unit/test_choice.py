@@ -424,6 +424,40 @@ def test_a_driver_that_runs_nothing_of_what_is_asked_for_is_refused() -> None:
         choose(Wish(torch="2.14", driver="470.57.02"))
 
 
+def test_a_driver_counts_the_same_wherever_it_is_named() -> None:
+    # Before 11 each CUDA has an oldest driver of its own.
+    with pytest.raises(CressetError, match="no CUDA that has official wheels runs with driver 418"):
+        choose(Wish(torch="1.12", driver="418"))
+    assert choose(Wish(torch="1.12", driver="440"))["CUDA_VERSION"] == "10.2"
+    assert choose(Wish(torch="1.12"), gpus=(gpu("6.1", driver="440.33.01", cuda="10.2"),))["CUDA_VERSION"] == "10.2"
+    with pytest.raises(CressetError, match=r"--driver: CUDA 10\.2 needs driver 440\.33\.01 or newer, not 440\.31"):
+        choose(Wish(torch="1.12", cuda="10.2", driver="440.31"))
+
+
+def test_a_gpu_that_the_named_driver_does_not_know_is_refused() -> None:
+    with pytest.raises(CressetError, match=r"--driver: GPUs of 12\.0 need driver 570 or newer, not 550"):
+        choose(Wish(torch="2.11", cca="12.0", driver="550"))
+    assert choose(Wish(torch="2.11", cca="12.0", driver="570"))["CUDA_VERSION"] == "12.8.1"
+
+
+@pytest.mark.parametrize(
+    ("torch", "driver", "cuda", "chosen"),
+    [
+        ("2.8", "570.124.06", "12.8", "12.8.1"),
+        ("2.14", "595.45.04", "13.0", "13.0.3"),
+        ("2.14", "595.45.04", "", "13.2.1"),
+        ("2.6", "530.30.02", "12.1", "11.8.0"),
+        ("2.8", "535.104.05", "12.2", "12.9.2"),  # there are no wheels for what it speaks
+    ],
+)
+def test_what_the_driver_speaks_comes_first(torch: str, driver: str, cuda: str, chosen: str) -> None:
+    for asked in (Wish(torch=torch), Wish(torch=torch, cca="8.6")):
+        found = choose(asked, gpus=(gpu("8.6", driver=driver, cuda=cuda),))
+        assert found["CUDA_VERSION"] == chosen
+    compiled = choose(Wish(torch="2.11"), {"BUILD_MODE": "include"}, (gpu("8.6", driver=driver, cuda="12.8"),))
+    assert compiled["CUDA_VERSION"] == "12.8.1"
+
+
 @pytest.mark.parametrize("driver", ["new", "5", "535.", "9" * 5000, "\u0665\u0663\u0665"])
 def test_what_is_no_driver_is_refused(driver: str) -> None:
     with pytest.raises(CressetError, match=r"--driver: .* is no version of NVIDIA's driver"):

@@ -74,6 +74,7 @@ ROWS: tuple[Row, ...] = (
     ("driver", {}, {}, {"gpus": (gpu("8.6", driver=""),)}, "warning", "cannot be read"),
     ("driver", {}, {}, {"gpus": (gpu("8.6", driver="535.104.05"),)}, "error", "needs driver 580 or newer"),
     ("driver", {}, {}, {"gpus": (gpu("8.6", driver="580.65.06", cuda="13.0"),)}, "ok", "runs CUDA 13.0.3"),
+    ("driver", {"CUDA_VERSION": "10.2"}, {}, {"gpus": (gpu("6.1", driver="418.87.00"),)}, "error", "driver 440.33.01"),
     (
         "driver",
         {"CUDA_VERSION": "13.2.1"},

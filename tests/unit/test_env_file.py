@@ -10,6 +10,7 @@ from cresset.env_file import Choice
 from cresset.errors import CressetError
 from cresset.hardware import Gpu
 from cresset.versions import wheels
+from tests.unit.a_configuration import TABLES
 from tests.unit.a_host import HOST
 
 VALUES = {
@@ -227,12 +228,12 @@ def wanted(value: str, source: str = "default") -> Value:
         (gpus("595.71.05", "7.5", "12.0"), wanted("13.0.3")),
         (gpus("535.183.01", "8.6"), wanted("12.9.1", ".env")),
         (gpus("470.256.02", "8.6"), wanted("11.8.0", "--set")),
-        (gpus("390.157", "6.1"), wanted("10.2", "shell")),
+        (gpus("440.33.01", "6.1"), wanted("10.2", "shell")),
     ],
     ids=["no GPU", "the oldest for 13", "a newer one", "12 in .env", "11 by --set", "10.2"],
 )
 def test_a_driver_that_serves_the_cuda_changes_nothing(machine: list[Gpu], value: Value) -> None:
-    assert env_file.choose_cuda(machine, value) == ([], "")
+    assert env_file.choose_cuda(machine, value, TABLES) == ([], "")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +241,7 @@ def test_a_driver_that_serves_the_cuda_changes_nothing(machine: list[Gpu], value
     [("525.60.13", ("8.6",)), ("579.99", ("7.0", "9.0")), ("550.163.01", ("", "8.9"))],
 )
 def test_an_older_driver_gets_an_older_cuda_and_the_reason(driver: str, capabilities: tuple[str, ...]) -> None:
-    (choice,), warning = env_file.choose_cuda(gpus(driver, *capabilities), wanted("13.0.3"))
+    (choice,), warning = env_file.choose_cuda(gpus(driver, *capabilities), wanted("13.0.3"), TABLES)
     assert (choice.name, choice.value) == ("CUDA_VERSION", "12.6.3")
     assert choice.reason == f"CUDA 13.0.3 needs driver 580 or newer, this host has {driver}"
     assert warning == ""
@@ -254,13 +255,14 @@ def test_an_older_driver_gets_an_older_cuda_and_the_reason(driver: str, capabili
         (gpus("550.163.01", "8.6"), wanted("13.0.3", "shell"), ("580", "550.163.01")),
         (gpus("570.172.08", "12.0"), wanted("13.0.3"), ("580", "570.172.08")),
         (gpus("470.256.02", "8.6"), wanted("12.6.3", ".env"), ("525", "470.256.02")),
+        (gpus("390.157", "6.1"), wanted("10.2", "shell"), ("440.33.01", "390.157")),
     ],
-    ids=["too old for 12", "13 by --set", "13 in the shell", "a GPU too new for the older CUDA", "12 in .env"],
+    ids=["too old for 12", "13 by --set", "13 in the shell", "a GPU too new for the older CUDA", "12 in .env", "10.2"],
 )
 def test_where_no_choice_is_sound_both_numbers_are_said(
     machine: list[Gpu], value: Value, numbers: tuple[str, str]
 ) -> None:
-    choices, warning = env_file.choose_cuda(machine, value)
+    choices, warning = env_file.choose_cuda(machine, value, TABLES)
     assert choices == []
     assert all(number in warning for number in numbers)
 
