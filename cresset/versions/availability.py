@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
 from packaging.version import Version
@@ -14,7 +14,7 @@ from cresset.env_file import Choice
 from cresset.errors import CressetError
 from cresset.host import Host
 from cresset.versions import knowledge, wheels
-from cresset.versions.compat import release_of
+from cresset.versions.compat import label_of, release_of
 from cresset.versions.wheels import Lack, Wheel
 
 # Where a pull without a registry in its name goes.
@@ -70,8 +70,8 @@ class Sources:
 
 def has_torch(house: str, resolved: Configuration, *, machine: str, python: str = "") -> bool:
     """Return whether a wheelhouse has the PyTorch of the settings, for a processor and a Python (empty for any)."""
-    release = release_of(resolved["PYTORCH_VERSION_TAG"])
-    label = wheels.variant(use_cuda=resolved["USE_CUDA"], cuda_version=resolved["CUDA_VERSION"])
+    release, label = release_of(resolved["PYTORCH_VERSION_TAG"]), label_of(resolved["PYTORCH_VERSION_TAG"])
+    label = label or wheels.variant(use_cuda=resolved["USE_CUDA"], cuda_version=resolved["CUDA_VERSION"])
     offered, python = wheels.read(host.wheels(house)), ".".join(python.split(".")[:2])
     found = wheels.newest(offered, name="torch", python=python, machine=machine, variant=label, version=release)
     return found is not None
@@ -102,6 +102,7 @@ def find_lacks(resolved: Configuration, *, machine: str, seconds: float) -> list
     found: list[Lack] = []
     for setting, package in _PACKAGES.items():
         version = release_of(resolved[setting])
+        sources = replace(sources, label=label_of(resolved[setting]) or label)
         if not version or sources.find(package, python=python, version=version):
             continue
         is_silent = bool(found) and not found[-1].is_sure  # then it is not waited for again
@@ -109,7 +110,7 @@ def find_lacks(resolved: Configuration, *, machine: str, seconds: float) -> list
         page = None if is_silent else host.fetch(url, ca_bundle=sources.ca_bundle, seconds=seconds)
         if page is None or not sources.pick(wheels.listed(page), package, python=python, version=version):
             place = f"{sources.index} {'does not answer' if page is None else 'has none either'}"
-            what = f"{package} {version} for Python {python} ({label}, {machine})"
+            what = f"{package} {version} for Python {python} ({sources.label}, {machine})"
             message = f"{what} is not in {resolved['WHEELHOUSE']}, and {place}"
             found.append(Lack(message=message, is_sure=page is not None))
     return found

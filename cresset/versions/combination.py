@@ -13,7 +13,7 @@ from packaging.version import Version
 from cresset import hardware
 from cresset.errors import CressetError
 from cresset.versions import wheels
-from cresset.versions.compat import Tables, release_of
+from cresset.versions.compat import Tables, label_of, release_of
 
 Status = Literal["supported", "known bad", "unknown"]
 
@@ -172,6 +172,7 @@ def _of_release(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
     else:
         yield _python(tables, release, values["PYTHON_VERSION"])
         yield from _companions(tables, release, values)
+        yield from _labels(tables, values)
         if values["USE_CUDA"] == "1" and values["BUILD_MODE"] == "exclude":
             yield from _wheels(tables, release, values)
         elif values["USE_CUDA"] == "1":
@@ -215,6 +216,27 @@ def _companions(tables: Tables, release: Mapping[str, Any], values: Mapping[str,
             hint=f"set {setting} to v{right}" if right else f"there is none for it: leave {setting} empty",
             source=tables.source("releases"),
             is_known=is_confirmed(release, column),
+        )
+
+
+def _labels(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
+    """Yield the tags whose label is of other wheels than those of the index that they are looked for in."""
+    if values["BUILD_MODE"] == "include" or values["PYTORCH_INDEX_URL"] or values["PYTORCH_FETCH_NIGHTLY"] == "1":
+        return
+    variant = wheels.variant(use_cuda=values["USE_CUDA"], cuda_version=values["CUDA_VERSION"])
+    for setting in ("PYTORCH_VERSION_TAG", *(setting for _, _, setting in _COMPANIONS)):
+        label = label_of(values[setting])
+        if label in {"", variant}:
+            continue
+        is_cuda = label != "cpu" and values["USE_CUDA"] == "1"
+        other = f", or set CUDA_VERSION to {tables.newest_patch(wheels.cuda_of(label))}" if is_cuda else ""
+        yield verdict(
+            "torch-cuda",
+            is_good=False,
+            good="",
+            bad=f"{setting}={values[setting]} is a wheel for {label}, and the settings are for {variant}",
+            hint=f"leave +{label} out{other}",
+            source=tables.source("indexes"),
         )
 
 

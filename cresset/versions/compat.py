@@ -146,6 +146,12 @@ def release_of(tag: str) -> str:
     return str(Version(found[1])) if found else ""
 
 
+def label_of(tag: str) -> str:
+    """Return the label of official wheels in a tag, `cu130` for 2.14.1+cu130; empty where it has none."""
+    found = re.search(r"\+(cpu|cu[0-9]{2,4})$", tag)
+    return found[1] if found else ""
+
+
 def _names(image: str, pattern: str) -> bool:
     """Return whether a word of an image's name, its registry and path aside, is of a pattern; digits may follow."""
     return bool(re.search(rf"(?<![a-z]){pattern}(?![a-z])", image.rsplit("/", maxsplit=1)[-1]))

@@ -50,6 +50,9 @@ def test_the_defaults_are_supported() -> None:
         ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "v2.99.0"}, "toolkit-arch", "out of CCA"),
         ({"BUILD_MODE": "include", "CCA": "5.0", "PYTORCH_VERSION_TAG": "v2.14.0-rc1"}, "toolkit-arch", "out of CCA"),
         ({"PYTHON_VERSION": "3.9", "PYTORCH_VERSION_TAG": "v2.14.1+cu130"}, "torch-python", "3.10 to 3.14"),
+        ({"PYTORCH_VERSION_TAG": "v2.14.1+cu126"}, "torch-cuda", "leave +cu126 out, or set CUDA_VERSION to 12.6.3"),
+        ({"TORCHVISION_VERSION_TAG": "v0.29.1+cpu"}, "torch-cuda", "leave +cpu out"),
+        ({"PYTORCH_VERSION_TAG": "v2.14.1+cu130", "USE_CUDA": "0"}, "torch-cuda", "leave +cu130 out"),
         ({"BUILD_MODE": "include", "CUDA_VERSION": "10.0", "CCA": "8.9"}, "toolkit-arch", "another CUDA_VERSION"),
         ({"BUILD_MODE": "include", "CUDA_VERSION": "9.2", "CCA": "7.5"}, "toolkit-arch", "another CUDA_VERSION"),
         (
@@ -84,6 +87,19 @@ def test_what_is_known_to_fail_is_refused_with_what_to_set(values: dict[str, str
 )
 def test_what_the_tables_lack_is_unknown_and_not_refused(values: dict[str, str], check: str) -> None:
     assert judge(values)[check].status == "unknown"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"PYTORCH_VERSION_TAG": "v2.14.1+cu130"},
+        {"PYTORCH_VERSION_TAG": "v2.14.1+cpu", "USE_CUDA": "0"},
+        {"PYTORCH_VERSION_TAG": "v2.14.1+cu126", "PYTORCH_INDEX_URL": "https://example.org/whl"},
+        {"PYTORCH_VERSION_TAG": "v2.14.1+mine"},
+    ],
+)
+def test_a_label_that_is_that_of_the_settings_or_of_ones_own_wheels_is_well(values: dict[str, str]) -> None:
+    assert {one.status for one in judge(values).values()} == {"supported"}
 
 
 def test_a_companion_without_a_pin_serves_later_releases() -> None:

@@ -119,6 +119,16 @@ def test_wheels_that_no_index_has_may_be_in_a_wheelhouse(tmp_path: Path) -> None
     assert build(given) == ([], "")
 
 
+def test_a_label_in_the_tag_is_what_the_wheelhouse_has_to_have(tmp_path: Path) -> None:
+    given = {"PYTORCH_VERSION_TAG": "v2.14.1+cu126", "WHEELHOUSE": str(tmp_path)}
+    wheel = tmp_path / "torch-2.14.1+cu130-cp312-cp312-linux_x86_64.whl"
+    wheel.touch()
+    with pytest.raises(CressetError, match="is a wheel for cu126, and the settings are for cu130"):
+        build(given)
+    wheel.rename(tmp_path / "torch-2.14.1+cu126-cp312-cp312-linux_x86_64.whl")
+    assert build(given) == ([], "")
+
+
 def test_a_base_image_that_never_was_is_refused_unless_it_is_here() -> None:
     given = {"CUDNN_VERSION": "9"}
     image = "nvidia/cuda:13.0.3-cudnn9-devel-ubuntu24.04"
