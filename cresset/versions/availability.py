@@ -20,9 +20,6 @@ from cresset.versions.wheels import Lack, Wheel
 # Where a pull without a registry in its name goes.
 _REGISTRY = "https://registry-1.docker.io/v2/"
 
-# Releases before it are on one page of links (pytorch.org/get-started/previous-versions).
-_FIRST_ON_INDEX = Version("1.11")
-
 # The source of a value that the tables chose.
 CHOSEN = "tables"
 
@@ -173,8 +170,8 @@ def _look(resolved: Configuration, facts: Host) -> Sources:
 def _index(resolved: Configuration, label: str) -> str:
     """Return where wheels are looked for, as misc/image/fetch-wheels.sh does."""
     release = release_of(resolved["PYTORCH_VERSION_TAG"])
-    is_old = bool(release) and Version(release) < _FIRST_ON_INDEX
-    official = f"{wheels.OFFICIAL_INDEX}/{'torch_stable.html' if is_old else label}"
+    url = str(knowledge.tables().index(release)["url"]) if release else f"{wheels.OFFICIAL_INDEX}/{{variant}}"
+    official = url.format(variant=label)
     index = resolved["PYTORCH_INDEX_URL"] or official
     return index if index.endswith(".html") else index.rstrip("/") + "/"
 

@@ -201,7 +201,8 @@ def _companions(tables: Tables, release: Mapping[str, Any], values: Mapping[str,
         version = release_of(values[setting])
         if not version:
             continue
-        partners = [row["torch"] for row in tables.rows["releases"] if row.get(column) == version]
+        rows = tables.rows["releases"]
+        partners = [row["torch"] for row in rows if version in {row.get(column), row.get("also", {}).get(column)}]
         if not partners:
             yield unknown("companions", f"{package} {version} is not in the tables")
             continue

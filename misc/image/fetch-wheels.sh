@@ -9,8 +9,9 @@ picked=$1
 out=$2
 variant=$(variant)
 if [ "$PYTORCH_FETCH_NIGHTLY" = 1 ]; then channel=/nightly; else channel=; fi
-# Releases before 1.11 are on one page of links (pytorch.org/get-started/previous-versions).
+# Releases before 1.11 are on one page of links (pytorch.org/get-started/previous-versions), 1.8.2 on another.
 case "$PYTORCH_FETCH_NIGHTLY-${PYTORCH_VERSION_TAG#v}" in
+    0-1.8.2 | 0-1.8.2+*) official=https://download.pytorch.org/whl/lts/1.8/torch_lts.html ;;
     0-0.* | 0-1.[0-9] | 0-1.[0-9].* | 0-1.10 | 0-1.10.*) official=https://download.pytorch.org/whl/torch_stable.html ;;
     *) official=https://download.pytorch.org/whl$channel/$variant ;;
 esac

@@ -201,11 +201,14 @@ def test_an_index_that_has_none_is_sure_and_one_page_of_links_is_read_as_one(mon
 
     monkeypatch.setattr(host, "fetch", page)
     assert lacks(PYTORCH_VERSION_TAG="v1.9.1", PYTHON_VERSION="3.9") == []
+    ((message, is_sure),) = lacks(PYTORCH_VERSION_TAG="v1.8.2", PYTHON_VERSION="3.9")
+    assert message.endswith("/whl/lts/1.8/torch_lts.html has none either")
     ((message, is_sure),) = lacks(PYTORCH_VERSION_TAG="v2.6.0", PYTHON_VERSION="3.9")
     assert is_sure
     assert message.endswith("/whl/cpu/ has none either")
     assert pages == [
         "https://download.pytorch.org/whl/torch_stable.html",
+        "https://download.pytorch.org/whl/lts/1.8/torch_lts.html",
         "https://download.pytorch.org/whl/cpu/torch/",
     ]
 

@@ -111,6 +111,21 @@ def test_a_companion_without_a_pin_serves_later_releases() -> None:
     assert judge(later)["companions"].status == "supported"
 
 
+@pytest.mark.parametrize(
+    ("torch", "vision", "status"),
+    [
+        ("1.10.0", "0.11.0", "supported"),
+        ("1.10.0", "0.11.1", "supported"),
+        ("1.10.1", "0.11.0", "known bad"),
+        ("1.7.0", "0.8.0", "supported"),
+        ("1.7.1", "0.8.0", "known bad"),
+    ],
+)
+def test_each_companion_that_pytorch_names_with_a_release_goes_with_it(torch: str, vision: str, status: str) -> None:
+    tags = {"PYTORCH_VERSION_TAG": f"v{torch}", "TORCHVISION_VERSION_TAG": f"v{vision}", "TORCHAUDIO_VERSION_TAG": ""}
+    assert judge(tags)["companions"].status == status
+
+
 def test_without_cuda_no_toolkit_counts() -> None:
     assert judge({"USE_CUDA": "0", "CUDA_VERSION": "9.2.1"}).keys() == {"torch-python", "companions"}
 

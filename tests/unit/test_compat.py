@@ -65,6 +65,15 @@ def test_every_release_has_build_requirements_and_an_index() -> None:
         assert TABLES.index(row["torch"])
 
 
+def test_a_build_fetches_wheels_from_where_the_table_says() -> None:
+    script = (ROOT / "misc" / "image" / "fetch-wheels.sh").read_text()
+    for row in TABLES.rows["indexes"]:
+        url = row["url"].replace("/{variant}", "$channel/$variant")
+        assert f"official={url} ;;" in script
+    assert TABLES.index("1.8.2")["url"].endswith("/lts/1.8/torch_lts.html")
+    assert TABLES.index("1.8.1")["url"].endswith("/torch_stable.html")
+
+
 def test_ranges_are_readable() -> None:
     for table in ("build_requirements", "indexes", "wheel_architectures"):
         for row in TABLES.rows[table]:
