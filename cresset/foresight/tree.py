@@ -92,17 +92,24 @@ def match(tree: Tree, pattern: str) -> list[str]:
 
 def is_ignored(path: str, patterns: Sequence[str]) -> bool:
     """Return whether a path is kept from the engine by the patterns of `.dockerignore`; the last that fits counts."""
-    parts = path.split("/")
-    parents = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return _ignored(path, tuple(patterns))[0]
+
+
+@lru_cache(maxsize=4096)
+def _ignored(path: str, patterns: tuple[str, ...]) -> tuple[bool, tuple[bool, ...]]:
+    """Return whether a path is ignored, and which of the patterns fit it or a folder that it is in."""
+    folder = posixpath.dirname(path)
+    fits = [*_ignored(folder, patterns)[1]] if folder else [False] * len(patterns)
     ignored = False
-    for pattern in patterns:
+    for index, pattern in enumerate(patterns):
         negated = pattern.startswith("!")
-        if negated != ignored:
-            continue
-        known = _ignore_pattern(pattern.removeprefix("!"))
-        if any(known.fullmatch(parent) for parent in parents):
+        # The engine looks at a pattern only where it would change something: what brings back a folder that was not
+        # ignored brings back nothing in it.
+        if not fits[index] and negated == ignored:
+            fits[index] = _fits(pattern.removeprefix("!"), path)
+        if fits[index]:
             ignored = not negated
-    return ignored
+    return ignored, tuple(fits)
 
 
 def ignore_patterns(text: str) -> tuple[str, ...]:
@@ -114,8 +121,9 @@ def ignore_patterns(text: str) -> tuple[str, ...]:
         if not pattern:
             continue
         sign = "!" if pattern.startswith("!") else ""
-        pattern = pattern.removeprefix("!").strip()
-        found.append(sign + (clean(pattern) if pattern.strip("/.") else pattern.strip("/") or "."))
+        # Only an absolute one has no way out of the folder: `../docs` fits nothing.
+        pattern = posixpath.normpath(re.sub("^/+", "/", pattern.removeprefix("!").strip()))
+        found.append(sign + (pattern.removeprefix("/") or "/"))
     return tuple(found)
 
 
@@ -183,12 +191,21 @@ def _wildcards(pattern: str) -> re.Pattern[str]:
     return re.compile(_translate(pattern))
 
 
+def _fits(pattern: str, path: str) -> bool:
+    """Return whether a line of `.dockerignore` fits a path itself."""
+    rest = pattern.removeprefix("**")
+    if rest != pattern and not re.search(r"[*?\[\]\\]", rest):
+        return path.endswith(rest) or f"/{path}" == rest
+    return bool(_ignore_pattern(pattern).fullmatch(path))
+
+
 @lru_cache(maxsize=1024)
 def _ignore_pattern(pattern: str) -> re.Pattern[str]:
-    """Turn a line of `.dockerignore` into a regular expression: the same, and `**` for any number of folders."""
-    result = ""
-    for piece in re.split(r"(\*\*/?)", pattern):
-        result += {"**": ".*", "**/": "(?:.*/)?"}.get(piece) or _translate(piece)
+    """Turn a line of `.dockerignore` into a regular expression: `**` is any number of folders, at the end anything."""
+    *above, last = re.split(r"\*\*/?", pattern)
+    result = "".join(f"{_translate(piece)}(?:.*/)?" for piece in above) + _translate(last)
+    if above and not last:
+        result = result.removesuffix("(?:.*/)?") + ".*"
     return re.compile(result, re.DOTALL)
 
 
@@ -200,7 +217,8 @@ def _translate(pattern: str) -> str:
         elif piece == "?":
             result += "[^/]"
         elif piece.startswith("[") and len(piece) > 1:
-            result += piece
+            # Python would have some of these mean more one day.
+            result += "[" + re.sub(r"(?<!\\)[\[&|~]", r"\\\g<0>", piece[1:])
         else:
             result += re.escape(piece[-1])
     return result

@@ -32,6 +32,13 @@ FILES = {"docs": FOLDER, "docs/a.md": file("a"), "docs/b.txt": file("b"), "docs/
         ("a.b", ["a?b"], True),
         ("axb", ["a.b"], False),
         ("a1", ["a[0-9]"], True),
+        ("data/t.csv", ["**/*.csv", "!data"], True),
+        ("data/t.csv", ["data", "!data"], False),
+        ("a/b.py", ["a**py"], False),
+        ("a/b/py", ["a/**py"], True),
+        ("a/xpy", ["**py"], True),
+        ("d", ["?/**"], False),
+        ("d/x", ["?/**"], True),
     ],
     ids=str,
 )
@@ -41,6 +48,12 @@ def test_the_last_pattern_that_fits_counts(path: str, patterns: list[str], ignor
 
 def test_an_ignore_file_has_comments_blanks_and_slashes() -> None:
     assert tree.ignore_patterns("\ufeff# no\n\n /docs/ \n! ./keep\r\n") == ("docs", "!keep")
+    assert tree.ignore_patterns("../docs\n/../docs\n//docs\n/\n.\n") == ("../docs", "docs", "docs", "/", ".")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_bracket_in_brackets_is_one() -> None:
+    assert tree.match({"a[1].txt": file(), "a[[]1].txt": file()}, "a[[]1].txt") == ["a[1].txt"]
 
 
 @pytest.mark.parametrize(
