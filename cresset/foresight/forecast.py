@@ -79,14 +79,23 @@ def _confirm(outlook: Outlook, *, console: Console) -> None:
     """
     if not console.is_terminal or not sys.stdin.isatty():
         return
-    for group in verdicts.group(outlook.forecast):
-        for stage, (state, seconds) in group.stages.items():
-            # Who sets CLEAN has asked for it.
-            if state == "REBUILD" and (seconds or 0.0) > _LONG and not group.cause.words.startswith("ARG CLEAN "):
-                question = f"{stage} took {duration(seconds or 0.0)} last time. Build it again? [y/N] "
-                if console.input(Text(question)).strip().lower() not in {"y", "yes"}:
-                    raise CressetError("not built", f"the cause: {group.cause.words}")
-                return
+    long = [
+        (state, seconds or 0.0, stage, group.cause.words)
+        for group in verdicts.group(outlook.forecast)
+        for stage, (state, seconds) in group.stages.items()
+        # Who sets CLEAN has asked for it.
+        if (seconds or 0.0) > _LONG and not group.cause.words.startswith("ARG CLEAN ")
+    ]
+    if not long:
+        return
+    # What is sure comes before what may be.
+    state, seconds, stage, cause = next((one for one in long if one[0] == "REBUILD"), long[0])
+    question = "Build it again?" if state == "REBUILD" else "It may be built again. Go on?"
+    answer = ""
+    with suppress(EOFError):
+        answer = console.input(Text(f"{stage} took {duration(seconds)} last time. {question} [y/N] "))
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise CressetError("not built", f"the cause: {cause}")
 
 
 def _plan(outlook: Outlook, name: str) -> Build:

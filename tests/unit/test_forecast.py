@@ -226,6 +226,8 @@ def ask(told: Outlook, answer: str, monkeypatch: pytest.MonkeyPatch, *, terminal
 
     def reply(_self: Console, question: object) -> str:
         asked.append(str(question))
+        if answer == "Ctrl-D":
+            raise EOFError
         return answer
 
     monkeypatch.setattr(Console, "input", reply)
@@ -236,8 +238,16 @@ def ask(told: Outlook, answer: str, monkeypatch: pytest.MonkeyPatch, *, terminal
 
 def test_a_long_stage_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask(outlook(3600.0), "y", monkeypatch) == ["one took 2 h 00 min last time. Build it again? [y/N] "]
+    for answer in ("", "n", "Ctrl-D"):
+        with pytest.raises(CressetError, match="not built"):
+            ask(outlook(3600.0), answer, monkeypatch)
+
+
+def test_a_long_stage_that_may_be_built_again_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = outlook(3600.0, state="MAYBE")
+    assert ask(told, "y", monkeypatch) == ["one took 2 h 00 min last time. It may be built again. Go on? [y/N] "]
     with pytest.raises(CressetError, match="not built"):
-        ask(outlook(3600.0), "", monkeypatch)
+        ask(told, "", monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +256,8 @@ def test_a_long_stage_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
         (outlook(3600.0), False),
         (outlook(10.0), True),
         (outlook(3600.0, "ARG CLEAN (empty) → 2026"), True),
-        (outlook(3600.0, state="MAYBE"), True),
     ],
-    ids=["no terminal", "short", "asked for", "maybe"],
+    ids=["no terminal", "short", "asked for"],
 )
 def test_otherwise_nobody_is_asked(told: Outlook, monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> None:
     assert ask(told, "", monkeypatch, terminal=terminal) == []
