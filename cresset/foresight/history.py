@@ -15,6 +15,7 @@ from cresset.foresight.tree import digest
 
 PATH = ".cresset/history.jsonl"
 _LARGEST = 1_000_000  # bytes, more than a hundred builds, read in 20 ms; then the older half goes
+_ENDLESS = 1e9  # seconds that no step takes
 _LONGEST = 200  # characters of a value that are kept
 
 
@@ -120,7 +121,7 @@ def parse(text: str) -> tuple[Build, ...]:
     """Return the builds that a history's text tells of."""
     found = []
     for line in text.splitlines():
-        with suppress(ValueError, KeyError, TypeError, IndexError):
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
             found.append(_read(json.loads(line)))
     return tuple(found)
 
@@ -164,23 +165,46 @@ def as_data(build: Build) -> dict[str, object]:
     return {**{name: getattr(build, name) for name in _FIELDS}, "steps": [_write(step) for step in build.steps]}
 
 
+# What a value has to be: a type, one of several, a list of such, a mapping to such, or one with these names.
+_IMAGE = {
+    "reference": str,
+    "identity": str,
+    "environment": [[str]],
+    "user": str,
+    "folder": str,
+    "shell": [str],
+    "made": None,
+}
 # Of a build, as they are; and of a step.
-_FIELDS = (
-    "record",
-    "builder",
-    "address",
-    "name",
-    "target",
-    "texts",
-    "wrong",
-    "counts",
-    "is_pruned",
-    "choices",
-    "result",
-    "images",
-    "folders",
-)
-_BARE = ("stage", "i", "line", "keyword", "text", "fine", "coarse", "loose", "shape", "seconds", "executed")
+_FIELDS: Mapping[str, object] = {
+    "record": str,
+    "builder": str,
+    "address": str,
+    "name": str,
+    "target": str,
+    "texts": {str: [str]},
+    "wrong": ([str], None),
+    "counts": {str: int},
+    "is_pruned": bool,
+    "choices": {str: str},
+    "result": str,
+    "images": {str: _IMAGE},
+    "folders": {str: {str: int}},
+}
+_BARE: Mapping[str, object] = {
+    "stage": str,
+    "i": int,
+    "line": int,
+    "keyword": str,
+    "text": str,
+    "fine": str,
+    "coarse": str,
+    "loose": str,
+    "shape": str,
+    "seconds": (float, None),
+    "executed": bool,
+}
+_REST = ([[str]], {str: str}, ([str], None), [str])
 
 
 def _write(step: Past) -> list[object]:
@@ -188,17 +212,43 @@ def _write(step: Past) -> list[object]:
 
 
 def _read(row: Mapping[str, Any]) -> Build:
-    return Build(
-        **{name: row[name] for name in _FIELDS if name in row}, steps=tuple(_read_step(step) for step in row["steps"])
-    )
+    found = {name: row[name] for name in _FIELDS if name in row}
+    for name, value in found.items():
+        _check(value, _FIELDS[name], name)
+    return Build(**found, steps=tuple(_read_step(step) for step in row["steps"]))
 
 
 def _read_step(row: Sequence[Any]) -> Past:
+    for value, shape in zip(row, (*_BARE.values(), *_REST), strict=False):
+        _check(value, shape, "a step")
     values, kept, image, *rest = row[len(_BARE) :]
     return Past(
         **dict(zip(_BARE, row, strict=False)),
         values=tuple(map(Value._make, values)),
         files=dict(kept),
-        image=tuple(image) if image else None,
+        image=(image[0], image[1]) if image else None,
         writes=tuple(rest[0] if rest else ()),
     )
+
+
+def _check(value: object, shape: object, name: str) -> None:
+    """Refuse a value that is not what it should be.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not _fits(value, shape):
+        raise ValueError(name)
+
+
+def _fits(value: object, shape: object) -> bool:
+    if isinstance(shape, tuple):
+        return any(_fits(value, one) for one in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(one, shape[0]) for one in value)
+    if isinstance(shape, dict):
+        every = shape.get(str)
+        return isinstance(value, dict) and all(_fits(one, every or shape.get(name, ())) for name, one in value.items())
+    if shape is float:
+        return type(value) in {int, float} and 0 <= value < _ENDLESS  # type: ignore[operator]
+    return type(value) is shape if isinstance(shape, type) else value is shape

@@ -200,7 +200,7 @@ def _find_images(
     found = {}
     for build in builds:
         for name, kept in build.images.items():
-            with suppress(TypeError, KeyError):
+            with suppress(TypeError, KeyError, ValueError):
                 found[name] = _restore(kept)
     found |= {name: inputs.read_image(name, raw) for name, raw in here.items()}
     return {name: found[name] for name in wanted if name in found}

@@ -13,6 +13,8 @@ from cresset.foresight.history import Build
 from cresset.screen import progress
 from cresset.screen.progress import Outcome
 
+_ODD = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
 
 def recover(builds: Sequence[Build]) -> bool:
     """Remember builds that were interrupted: what they planned and did is in their records.
@@ -25,14 +27,15 @@ def recover(builds: Sequence[Build]) -> bool:
     for path in sorted(files.RECORDS.glob("*.jsonl")) if files.RECORDS.is_dir() else ():
         if path.stem in known:
             continue
-        with suppress(OSError, ValueError, LookupError, TypeError), path.open(encoding="utf-8") as file:
+        # Of a record that is not what it should be, nothing can be told.
+        with suppress(OSError, *_ODD), path.open(encoding="utf-8") as file:
             header = json.loads(file.readline())
             planned = history.parse(json.dumps(header["plan"]))[0]
             if processes.is_alive(header["process"]):
                 continue
             state = progress.Build()
             for line in file:
-                with suppress(ValueError):
+                with suppress(*_ODD):
                     item = json.loads(line)
                     if item.keys() & {"vertexes", "statuses"}:
                         state.update(item)

@@ -473,6 +473,33 @@ def test_the_time_is_that_of_the_longest_way() -> None:
     assert explain.foretell(steps(text.format("b")), [past]).seconds == 30.0
 
 
+@pytest.mark.parametrize(
+    ("was", "came"),
+    [
+        ('"folders":{}', '"folders":null'),
+        ('"folders":{}', '"folders":{"":[]}'),
+        ('"images":{}', '"images":[]'),
+        ('"images":{}', '"images":{"a":{"user":null}}'),
+        ('"counts":{}', '"counts":{"CACHED":"x"}'),
+        ('"texts":{}', '"texts":{"a":null}'),
+        ('"choices":{}', '"choices":[]'),
+        ('"wrong":[]', '"wrong":[1]'),
+        (",2.5,", ',"x",'),
+        (",2.5,", ",Infinity,"),
+        (",2.5,", ",NaN,"),
+        (",2.5,", ",-1,"),
+        (",2.5,", f",1{'0' * 400},"),
+        (',"RUN",', ",null,"),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a_line_of_the_history_that_is_not_what_it_should_be_is_passed_over(was: str, came: str) -> None:
+    line = history.dump(built(steps(HEAD + "RUN true"), one=2.5))
+    assert was in line
+    assert len(history.parse(line)) == 1
+    assert history.parse(line.replace(was, came)) == ()
+
+
 def test_history_keeps_a_build_whole_and_passes_over_what_was_cut_short() -> None:
     build = replace(built(steps(HEAD + "ARG A=1\nRUN true\nCOPY x /", {"x": "1"}), one=2.0), choices={"A": "1"})
     line = history.dump(build)

@@ -198,6 +198,22 @@ def test_records_of_other_kinds_are_passed_over() -> None:
     assert history.read() == ()
 
 
+def test_records_that_are_not_what_they_should_be_are_passed_over() -> None:
+    plan = json.loads(json.dumps(forecast.header(outlook(), "odd")))["plan"]
+    for name, header in {
+        "none": None,
+        "folders": {"plan": {**plan, "folders": None}, "process": NUMBER},
+        "process": {"plan": plan, "process": 10**40},
+        "steps": {"plan": {**plan, "steps": [1]}, "process": NUMBER},
+    }.items():
+        (files.RECORDS / f"{name}.jsonl").write_text(f"{json.dumps(header)}\n")
+    interrupted(NUMBER)
+    with (files.RECORDS / "killed.jsonl").open("a") as file:
+        file.write('\n[]\n{"vertexes": [1]}\n{"vertexes": null}\n')
+    recovery.recover(())
+    assert [build.record for build in history.read()] == ["killed"]
+
+
 def test_the_history_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "_LARGEST", 5000)
     for _ in range(40):
