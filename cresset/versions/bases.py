@@ -73,7 +73,8 @@ def _nvcc(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
     if values["BUILD_MODE"] != "include" or values["USE_CUDA"] != "1" or not _is_stock(image):
         return
     parts = _NVIDIA.fullmatch(image)
-    lack, hint = "", "leave BUILD_IMAGE to the settings, or choose a tag with cudnn and devel in it"
+    leave = "leave BUILD_IMAGE to the settings"
+    lack, hint = "", f"{leave}, or choose a tag with cudnn and devel in it"
     if not parts or parts["flavor"] != "devel":
         lack = "has no nvcc"
         is_derived = values["IMAGE_FLAVOR"] != "devel" and f"-{values['IMAGE_FLAVOR']}-" in image
@@ -81,7 +82,7 @@ def _nvcc(tables: Tables, values: Mapping[str, str]) -> Iterator[Verdict]:
     elif parts["cudnn"] is None:
         lack = "has no cuDNN"
     elif minor(parts["cuda"]) != minor(cuda):
-        lack, hint = f"has CUDA {parts['cuda']}, not {cuda}", f"set CUDA_VERSION={parts['cuda']}, or {hint}"
+        lack, hint = f"has CUDA {parts['cuda']}, not {cuda}", f"set CUDA_VERSION={parts['cuda']}, or {leave}"
     yield verdict(
         "compiler",
         is_good=not lack,
