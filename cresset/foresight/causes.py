@@ -176,14 +176,16 @@ def _differing_files(
     now: Mapping[str, Sequence[str]],
 ) -> list[str]:
     found = []
-    for name in dict.fromkeys([*new, *old]):
-        if old.get(name) == new.get(name):
-            continue
-        if name.endswith("/") and not (name in old and name in new):
-            continue  # what is in it says so
+    names = [name for name in dict.fromkeys([*new, *old]) if old.get(name) != new.get(name)]
+    for name in names:
+        is_folder = name.endswith("/")
         words = "removed" if name not in new else "new" if name not in old else "changed"
-        if name.endswith("/"):
-            words = f"mode {old[name]} → {new[name]}"
+        if is_folder and words != "changed" and any(one != name and one.startswith(name) for one in names):
+            continue  # what is in it says so
+        if words == "changed":
+            (was, _, mode_was), (content, _, mode) = (kept[name].rpartition(" ") for kept in (old, new))
+            if is_folder or (content and content == was):
+                words = f"mode {mode_was} → {mode}"
         if name in before and name in now and words == "changed":
             lines = [f"+{line}" for line in now[name] if line not in before[name]]
             lines += [f"-{line}" for line in before[name] if line not in now[name]]

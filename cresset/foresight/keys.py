@@ -223,7 +223,9 @@ class _Builder:
             n=0,
             line=instruction.line,
             keyword=instruction.keyword,
-            text=digest(instruction.flags, instruction.text, [one.content for one in instruction.heredocs])[:8],
+            text=digest(
+                instruction.keyword, instruction.flags, instruction.text, [one.content for one in instruction.heredocs]
+            )[:8],
             key=key,
             parent=state.place.last,
             sources=tuple(dict.fromkeys(sources)),

@@ -69,7 +69,8 @@ class Step:
         parent: the step before it, by index.
         sources: the last steps of the stages whose files it takes.
         changes: the variables that it is the first to see.
-        files: those of the host that it takes, each with a name for its content and mode; folders with their modes.
+        files: those of the host that it takes, each with a name for its content, a space and its mode; folders with
+            their modes.
         image: what the stage is built FROM, with a name for its layers; of the first step only.
         writes: the host's folders that it may write to, by context.
     """
@@ -139,10 +140,11 @@ def _origins(found: Sequence[tuple[str, Tree]]) -> dict[str, str]:
     entries = {entry.origin: entry for _, tree in found for entry in tree.values() if entry.origin}
     folders = {origin: f"{entry.mode:o}" for origin, entry in entries.items() if entry.kind == "folder"}
     files = {
-        origin: digest(entry.digest, entry.mode, entry.owner)[:8]
+        origin: f"{digest(entry.digest, entry.owner)[:8]} {entry.mode:o}"
         for origin, entry in entries.items()
         if origin not in folders
     }
     if len(entries) <= _MANY:
         return {**files, **folders}
-    return {posixpath.join(posixpath.commonpath(files or folders), "*"): digest(*sorted(files.items()))[:8]}
+    every = digest(sorted(files.items()), sorted(folders))[:8]
+    return {posixpath.join(posixpath.commonpath(files or folders), "*"): every}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from cresset import dockerfile
-from cresset.foresight import explain, history, inputs, keys, verdicts
+from cresset.foresight import causes, explain, history, inputs, keys, verdicts
 from cresset.foresight.explain import Forecast
 from cresset.foresight.history import Build
 from cresset.foresight.inputs import Image, Inputs
-from cresset.foresight.steps import Step
+from cresset.foresight.steps import Key, Place, Step
 from cresset.foresight.tree import Entry, Tree
 
 BASE = Image(reference="debian", identity="layers", environment=(("PATH", "/bin"),))
@@ -299,6 +300,7 @@ def test_a_forgotten_argument_is_named_with_both_values_the_stage_and_the_hours(
         ("RUN a", "USER me\nRUN a", "USER (unset) → me"),
         ("RUN a", "ARG A=https://me:secret@host/\nRUN a", "ARG A (unset) → https://***@host/"),
         ("COPY x /x", "COPY d /d", "Dockerfile line 2 edited, d/x: new, x: removed"),
+        ("COPY x /x", "ADD x /x", "Dockerfile line 2 edited"),
     ],
 )
 def test_the_cause_is_said_in_words(before: str, after: str, words: str) -> None:
@@ -306,6 +308,39 @@ def test_the_cause_is_said_in_words(before: str, after: str, words: str) -> None
     past = built(steps(HEAD + before, files, B="2"))
     lines = verdicts.describe(explain.foretell(steps(HEAD + after, files, B="2"), [past]), "image")
     assert lines[1].startswith(f"{words}, first seen by "), lines
+
+
+@pytest.mark.parametrize(
+    ("edited", "words"),
+    [
+        ({"d/x": Entry(kind="file", mode=0o600, digest="1", origin="d/x")}, "d/x: mode 644 → 600"),
+        ({"d/x": Entry(kind="file", mode=0o600, digest="2", origin="d/x")}, "d/x: changed"),
+        ({"d": Entry(kind="folder", mode=0o700, origin="d/")}, "d/: mode 755 → 700"),
+        ({"d/e": Entry(kind="folder", mode=0o755, origin="d/e/")}, "d/e/: new"),
+        (
+            {
+                "d/e": Entry(kind="folder", mode=0o755, origin="d/e/"),
+                "d/e/x": Entry(kind="file", mode=0o644, digest="1", origin="d/e/x"),
+            },
+            "d/e/x: new",
+        ),
+    ],
+    ids=["mode", "content and mode", "mode of a folder", "empty folder", "folder"],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_what_of_a_file_has_changed_is_said(edited: Tree, words: str, *, backwards: bool) -> None:
+    usual = {
+        "d": Entry(kind="folder", mode=0o755, origin="d/"),
+        "d/x": Entry(kind="file", mode=0o644, digest="1", origin="d/x"),
+    }
+    one, other = (
+        Place(key=Key(fine="", coarse=""), tree=tree).take("d", named=False)[1] for tree in (usual, {**usual, **edited})
+    )
+    if backwards:
+        one, other = other, one
+        words = words.replace("new", "removed")
+        words = re.sub(r"(\d+) → (\d+)", r"\2 → \1", words)
+    assert causes._differing_files(one, other, {}, {}) == [words]
 
 
 def test_a_line_of_a_requirement_file_is_named() -> None:
