@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from cresset import build, files
 from cresset.configuration import Configuration
@@ -65,10 +66,19 @@ def _last(service: str) -> Timeline | None:
     """Return what the last build of a service did that executed any step."""
     for record in rawjson.records(files.RECORDS):
         for path in record.paths:
-            with suppress(OSError, ValueError, AttributeError):
+            with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
                 if path.suffix != ".jsonl":
                     continue
-                header, *events = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-                if header.get("service") == service and (found := timeline.read(header, events)):
+                header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                made = json.loads(header)
+                touched = max(one.stat().st_mtime for one in record.paths)
+                if made.get("service") == service and (found := timeline.read(made, _read(lines), touched=touched)):
                     return found
     return None
+
+
+def _read(lines: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield a record's events; of a build that was killed the last line may be cut short."""
+    for line in lines:
+        with suppress(ValueError):
+            yield json.loads(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,17 +53,22 @@ class Timeline:
     cached: int
 
 
-def read(header: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Timeline | None:
+def read(header: Mapping[str, Any], events: Iterable[Mapping[str, Any]], *, touched: float = 0.0) -> Timeline | None:
     """Return when the steps of a recorded build ran; None where it executed none.
 
     Args:
         header: the first line of its record.
         events: the rest.
+        touched: when the record was last written to, in seconds since the epoch: of a build that was killed, the last
+            that is known of what was running.
     """
     build = Build()
+    result: Mapping[str, Any] = {"exit": 1}
     for event in events:
         if event.keys() & {"vertexes", "statuses"}:
             build.update(dict(event))
+        result = event.get("result", result)
+    cut_short = _close(build.vertices.values(), result, touched) if result["exit"] else set()
     ran = {digest: one for digest, one in build.vertices.items() if one.seconds and not one.cached}
     if not any(one.is_step for one in ran.values()):
         return None
@@ -77,7 +82,7 @@ def read(header: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Time
             start=min(one.spans) - first,
             end=_end(one) - first,
             is_critical=digest in critical,
-            failed=bool(one.error),
+            failed=bool(one.error) or digest in cut_short,
         )
         for digest, one in sorted(ran.items(), key=lambda item: min(item[1].spans))
         if one.is_step or one.seconds >= seconds * _SHARE
@@ -90,6 +95,19 @@ def read(header: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Time
         bars=tuple(bars),
         cached=sum(one.is_step and one.cached for one in build.vertices.values()),
     )
+
+
+def _close(vertices: Collection[Vertex], result: Mapping[str, Any], touched: float) -> set[str]:
+    """Let what was still running end when the build did, and return it: it may well be what took the time."""
+    instants = [at for one in vertices for span in one.spans.items() for at in span if at]
+    if not instants:
+        return set()
+    # The engine's clock may be another one than this host's.
+    until = max(*instants, min(instants) + result["seconds"] if "seconds" in result else touched)
+    found = {one.digest for one in vertices if one.is_running}
+    for one in vertices:
+        one.spans = {start: end or until for start, end in one.spans.items()}
+    return found
 
 
 def _end(vertex: Vertex) -> float:

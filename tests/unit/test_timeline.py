@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from datetime import datetime, timezone
 
 import pytest
 
@@ -55,6 +57,29 @@ def test_the_export_waits_for_all() -> None:
 
 def test_a_build_that_executed_nothing_has_none() -> None:
     assert read(cached(A), ran("exporting to image", 1, 2)) is None
+
+
+def began(name: str, start: int) -> bytes:
+    return line(vertexes=[{"digest": name, "name": name, "started": f"2026-01-02T03:04:{start:02}Z"}])
+
+
+def test_what_was_running_when_a_build_was_interrupted_took_until_then() -> None:
+    record = [*(ran(A, 0, 10) + began(B, 10)).splitlines(), line(result={"exit": 130, "seconds": 50.0})]
+    found = timeline.read(HEADER, map(json.loads, record))
+    assert found
+    assert [(bar.label, bar.start, bar.end, bar.failed) for bar in found.bars] == [
+        ("a 1/1", 0, 10, False),
+        ("b 1/1", 10, 50, True),
+    ]
+    assert found.seconds == 50
+
+
+def test_what_was_running_when_a_build_was_killed_took_until_its_last_sign() -> None:
+    events = [item for item in Decoder().feed(ran(A, 0, 10) + began(B, 10)) if isinstance(item, dict)]
+    at = datetime(2026, 1, 2, 3, 4, 40, tzinfo=timezone.utc).timestamp()
+    found = timeline.read(HEADER, events, touched=at)
+    assert found
+    assert [(bar.end, bar.failed) for bar in found.bars] == [(10, False), (40, True)]
 
 
 @pytest.mark.parametrize("name", SAMPLES)
