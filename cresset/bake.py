@@ -9,12 +9,38 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cresset.compose import Model, Service
+from cresset.errors import CressetError
 
 # BuildKit's own arguments, which are in no key; their addresses may hold a password.
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
 # What Compose labels images with.
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+
+
+# What Compose's `build` has and bake's definition takes, and its name there. Buildx 0.13 passes over what it does not
+# know, `network` and `extra-hosts` among it, without a word.
+_ALIKE = {
+    "cache_from": "cache-from",
+    "cache_to": "cache-to",
+    "no_cache": "no-cache",
+    "platforms": "platforms",
+    "pull": "pull",
+    "shm_size": "shm-size",
+    "ssh": "ssh",
+}
+_TAKEN = {
+    *_ALIKE,
+    "additional_contexts",
+    "args",
+    "context",
+    "dockerfile",
+    "labels",
+    "secrets",
+    "tags",
+    "target",
+    "ulimits",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +68,23 @@ class Product:
 
 def product_of(service: Service) -> Product:
     """Return what a build of the service itself makes."""
-    return Product(name=service.image, target=service.build["target"], tags=[service.image])
+    return Product(
+        name=service.image, target=service.build["target"], tags=[service.image, *service.build.get("tags", ())]
+    )
+
+
+def check(service: Service) -> None:
+    """Check that a build does all that the service's `build` says, as `docker compose build` would.
+
+    Raises:
+        CressetError: something in it has no place in bake's definition.
+    """
+    odd = [name for name, value in service.build.items() if value and name not in _TAKEN and not name.startswith("x-")]
+    if odd and (odd, service.build.get("network")) != (["network"], "default"):
+        raise CressetError(
+            f"the service {service.name} has build.{odd[0]}, which `invoke` cannot pass on to the builder",
+            f"take it out of the override file, or run: docker compose --profile {service.name} build {service.name}",
+        )
 
 
 def former_owner(model: Model, service: Service, labels: Mapping[str, str]) -> str:
@@ -86,13 +128,17 @@ def define(model: Model, service: Service, product: Product, *, compose_version:
         "secret": [_secret(name["source"], model.secrets[name["source"]]) for name in build.get("secrets", ())],
         "tags": [*product.tags],
         "labels": {
+            **build.get("labels", {}),
             _PROJECT: model.project,
             _SERVICE: service.name,
             "com.docker.compose.version": compose_version,
             **product.labels,
         },
         "output": [f"type=local,{_field(f'dest={product.folder}')}" if product.folder else "type=docker"],
+        **{name: build[of_compose] for of_compose, name in _ALIKE.items() if build.get(of_compose)},
     }
+    if limits := build.get("ulimits"):
+        target["ulimits"] = [_limit(name, limit) for name, limit in limits.items()]
     definition = {"group": {"default": {"targets": [service.name]}}, "target": {service.name: target}}
     return json.dumps(_escape(definition), indent=2)
 
@@ -113,6 +159,10 @@ def _secret(name: str, source: Mapping[str, Any]) -> str:
     return f"id={name}," + _field(
         f"env={source['environment']}" if "environment" in source else f"src={source['file']}"
     )
+
+
+def _limit(name: str, limit: int | Mapping[str, int]) -> str:
+    return f"{name}={limit}" if isinstance(limit, int) else f"{name}={limit['soft']}:{limit['hard']}"
 
 
 def _field(text: str) -> str:

@@ -75,6 +75,7 @@ def _build(
             f"the service {service.name} is not built from this Dockerfile",
             f"run: docker compose --profile {service.name} up --build --detach",
         )
+    bake.check(service)
     product = product or bake.product_of(service)
     read = _check_requirements(resolved, product)
     forced: list[str] = []
@@ -92,7 +93,9 @@ def _build(
     if not engine.dry_run:
         root = _check_disk(resolved, product, engine, console=console, quiet=is_quiet)
     failure = f"the build of {product.name} failed"
-    outlook = forecast.announce(resolved, product, engine, console=console, quiet=is_quiet)
+    # Without a cache there is nothing to foretell.
+    is_foretold = not service.build.get("no_cache")
+    outlook = forecast.announce(resolved, product, engine, console=console, quiet=is_quiet) if is_foretold else None
     _warn_of_owner(resolved, product, outlook, console=console, quiet=is_quiet)
     product = forecast.taking(product, outlook)
     definition = bake.define(resolved.model, service, product, compose_version=engine.compose_version())
@@ -221,7 +224,7 @@ def _warn_of_owner(
     resolved: Configuration, product: Product, outlook: Outlook | None, *, console: Console, quiet: bool
 ) -> None:
     """Say whose image loses its name to the service's own."""
-    former = outlook.former if outlook and product.tags == [resolved.service.image] else None
+    former = outlook.former if outlook and resolved.service.image in product.tags else None
     if not quiet and former is not None and (whose := bake.former_owner(resolved.model, resolved.service, former)):
         _warn(f"{resolved.service.image} was {whose}.", console=console)
 

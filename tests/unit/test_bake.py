@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cresset import bake, compose
+from cresset.errors import CressetError
 
 MODEL = compose.Model(
     project="demo",
@@ -13,6 +14,7 @@ MODEL = compose.Model(
     secrets={"ca": {"file": "/etc/ca.crt"}, "odd": {"file": '/a,b"c'}, "index_url": {"environment": "INDEX_URL"}},
     settings={"INDEX_URL": "https://me:secret@example.org/simple"},
 )
+TARGET = {"context", "dockerfile", "target", "args", "contexts", "secret", "tags", "labels", "output"}
 BUILD = {
     "context": "/x",
     "dockerfile": "Dockerfile",
@@ -55,3 +57,54 @@ def test_secrets_are_files_and_variables_quoted_as_csv(target: Any) -> None:
 def test_no_secrets_value_is_in_the_definition(target: Any) -> None:
     assert "secret@" not in json.dumps(target)
     assert bake.secret_values(MODEL) == {"INDEX_URL": "https://me:secret@example.org/simple"}
+
+
+def test_what_a_person_adds_to_the_build_is_passed_on() -> None:
+    added = {
+        "shm_size": "268435456",
+        "no_cache": True,
+        "pull": True,
+        "platforms": ["linux/amd64"],
+        "cache_from": ["type=local,src=/cache"],
+        "cache_to": ["type=local,dest=/cache"],
+        "ssh": ["default"],
+        "ulimits": {"nofile": {"soft": 10, "hard": 20}, "nproc": 30},
+        "tags": ["mine:1"],
+        "labels": {"a": "b"},
+        "network": "default",
+        "privileged": False,
+        "x-mine": 1,
+    }
+    service = compose.Service(name="cpu", image="cresset:cpu-me", build={**BUILD, **added})
+    bake.check(service)
+    product = bake.product_of(service)
+    target = json.loads(bake.define(MODEL, service, product, compose_version="2.26.1"))["target"]["cpu"]
+    assert target["tags"] == ["cresset:cpu-me", "mine:1"]
+    assert target["labels"]["a"] == "b"
+    assert {name: target[name] for name in target if name not in TARGET} == {
+        "shm-size": "268435456",
+        "no-cache": True,
+        "pull": True,
+        "platforms": ["linux/amd64"],
+        "cache-from": ["type=local,src=/cache"],
+        "cache-to": ["type=local,dest=/cache"],
+        "ssh": ["default"],
+        "ulimits": ["nofile=10:20", "nproc=30"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("network", "host"),
+        ("extra_hosts", {"mirror": ["10.0.0.1"]}),
+        ("dockerfile_inline", "FROM scratch"),
+        ("privileged", True),
+        ("entitlements", ["network.host"]),
+    ],
+)
+def test_what_cannot_be_passed_on_is_refused(name: str, value: object) -> None:
+    service = compose.Service(name="cpu", image="cresset:cpu-me", build={**BUILD, "shm_size": "1", name: value})
+    with pytest.raises(CressetError, match=rf"build\.{name}, ") as caught:
+        bake.check(service)
+    assert caught.value.hint.endswith("docker compose --profile cpu build cpu")
