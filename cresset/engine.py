@@ -154,8 +154,6 @@ class Engine:
         if self.dry_run:
             self._show(argv, stdin=definition, extra=_BUILDX)
             return 0
-        if unmade := refusals.unmade_folder():
-            raise unmade
         with (
             processes.told_to_end(kept=processes.BUILT),
             processes.followed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from cresset import base_image, build, build_family, container, environment, family, hardware, project
+from cresset import base_image, build, build_family, container, environment, family, hardware, project, refusals
 from cresset.configuration import Configuration, Request
 from cresset.credentials import quoted
 from cresset.engine import Engine
@@ -23,6 +23,8 @@ def to_build(request: Request, *, console: Console) -> tuple[Configuration, Engi
     resolved, engine = project.load(request, needs_env=not request.dry_run)
     project.require_paths(resolved)
     engine.ready()
+    if not request.dry_run and (unmade := refusals.unmade_folder()):
+        raise unmade
     refuse_platform(resolved, engine)
     if base_image.ensure(resolved, engine, console=console):
         resolved, engine = project.load(request)

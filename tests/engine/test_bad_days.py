@@ -79,7 +79,9 @@ def test_an_account_that_may_not_use_the_daemon() -> None:
 
 
 def test_an_account_whose_docker_can_keep_nothing(built: Checkout) -> None:
-    said = two_lines(built.invoke("build-only", check=False, BUILDX_CONFIG="/dev/null/buildx"))
+    failed = built.invoke("build-only", check=False, BUILDX_CONFIG="/dev/null/buildx")
+    assert len(failed.lines) == 2  # before anything is said of a build, or a record of one begun
+    said = two_lines(failed)
     assert said.startswith(
         "docker cannot keep its notes in /dev/null/buildx: /dev/null is no folder\n  unset BUILDX_CONFIG"
     )
