@@ -173,6 +173,7 @@ _IMAGE = {
     "user": str,
     "folder": str,
     "shell": [str],
+    "triggers": [str],
     "made": None,
 }
 # Of a build, as they are; and of a step.

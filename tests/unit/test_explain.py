@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -395,6 +395,13 @@ def test_what_a_step_may_have_written_to_is_sent_anew() -> None:
     assert (again.steps, again.folders) == (past.steps, past.folders)
     cached = replace(past, steps=tuple(replace(step, executed=False) for step in past.steps))
     assert history.folder_modes([past, cached]) == past.folders
+
+
+def test_a_build_with_its_images_is_read_as_it_was_written() -> None:
+    image = replace(BASE, triggers=("RUN a",))
+    past = replace(built(steps(HEAD + "RUN b", base=image)), images={"debian": asdict(image)})
+    (again,) = history.parse(history.dump(past))
+    assert again.images["debian"].keys() == asdict(image).keys()
 
 
 def test_what_an_image_has_put_off_is_carried_out_and_counted() -> None:
