@@ -95,7 +95,7 @@ REMEDIES = (
     Remedy(
         name="BuildKit lost its thread",
         pattern=_LOST,
-        advice="a known fault of BuildKit, as beside another build: run it again, and it goes on from the last step",
+        advice="a known fault of BuildKit, as beside another build: run it again; where it stays, restart the engine",
     ),
     Remedy(
         name="no space left on device",
